@@ -1,0 +1,40 @@
+"""Flatline: find out why a recurrent network stopped learning.
+
+`Recorder` goes round a training loop, `Run` reads what it wrote, `figures` draws it. Everything is imported when it is first
+asked for: reading a log and drawing it never import torch.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .dashboard import figures
+    from .diagnostics.errors import FlatlineError
+    from .diagnostics.lwlrap import lrap, lwlrap, per_class_lwlrap
+    from .runs.recording import Recorder
+    from .runs.run import Run
+
+__version__ = "0.1.0"
+
+__all__ = ["FlatlineError", "Recorder", "Run", "figures", "lrap", "lwlrap", "per_class_lwlrap"]
+
+_PLACES = {
+    "FlatlineError": "diagnostics.errors",
+    "Recorder": "runs.recording",
+    "Run": "runs.run",
+    "lrap": "diagnostics.lwlrap",
+    "lwlrap": "diagnostics.lwlrap",
+    "per_class_lwlrap": "diagnostics.lwlrap",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "figures":
+        return importlib.import_module(".dashboard.figures", __name__)
+    if name not in _PLACES:
+        raise AttributeError(f"module 'flatline' has no attribute {name!r}; it has {', '.join(__all__)}")
+    return getattr(importlib.import_module(f".{_PLACES[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

@@ -1,0 +1,1 @@
+"""The Dash application: pure figures, pages, app."""

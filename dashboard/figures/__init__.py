@@ -1,0 +1,20 @@
+"""Figures of a run, usable in a notebook: each is a function of a run, and underneath one of tables."""
+
+from .gradient_heatmap import gradient_heatmap, gradient_heatmap_figure
+from .gradient_lines import gradient_lines, gradient_lines_figure
+from .loss import loss, loss_figure
+from .lwlrap import lwlrap, lwlrap_figure
+from .output_health import output_health, output_health_figure
+
+__all__ = [
+    "gradient_heatmap",
+    "gradient_heatmap_figure",
+    "gradient_lines",
+    "gradient_lines_figure",
+    "loss",
+    "loss_figure",
+    "lwlrap",
+    "lwlrap_figure",
+    "output_health",
+    "output_health_figure",
+]

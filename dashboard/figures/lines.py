@@ -1,0 +1,97 @@
+"""Parts of line figures: a sampled line, a labelled level, what is drawn of what."""
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from .sampling import POINTS, sampled
+from .theme import Theme
+
+FEW = 60
+"""Points up to which a line shows each of them as a dot."""
+
+
+def line(series: pd.Series, name: str, colour: str, *, width: float = 1.6, dash: str = "solid") -> go.Scatter:
+    """One line by iteration, downsampled; SVG, since WebGL takes seconds where no GPU is."""
+    drawn = sampled(series)
+    return go.Scatter(
+        x=drawn.index.to_numpy(dtype=np.float64),
+        y=drawn.to_numpy(dtype=np.float32),
+        name=name,
+        mode="lines+markers" if drawn.notna().sum() <= FEW else "lines",
+        line={"color": colour, "width": width, "dash": dash},
+        marker={"size": 5},
+        hovertemplate="%{y:.3g}<extra>" + name + "</extra>",
+    )
+
+
+def add_level(
+    figure: go.Figure,
+    value: float,
+    label: str,
+    theme: Theme,
+    span: tuple[float, float],
+    *,
+    dash: str = "dash",
+    row: int = 1,
+) -> None:
+    """Draw a level across the figure, as a line that the axes make room for.
+
+    span : first and last iteration
+    """
+    x = span if span[1] > span[0] else (span[0] - 0.5, span[0] + 0.5)
+    axis = "" if row == 1 else str(row)
+    trace = go.Scatter(x=list(x), y=[value, value], name=label, mode="lines", showlegend=False)
+    trace.update(line={"color": theme.muted, "width": 1.2, "dash": dash}, hoverinfo="skip")
+    figure.add_trace(trace.update(xaxis=f"x{axis}", yaxis=f"y{axis}"))
+
+
+def label_level(figure: go.Figure, value: float, label: str, *, above: bool) -> None:
+    """Name a level at the right end of its line, over or under it, wherever the reader has zoomed."""
+    log = figure.layout.yaxis.type == "log"
+    figure.add_annotation(
+        text=label,
+        x=1,
+        xref="paper",
+        xanchor="right",
+        y=math.log10(value) if log else value,
+        yref="y",
+        yanchor="bottom" if above else "top",
+        yshift=3 if above else -3,
+    )
+
+
+def log_axis(lines: Iterable[pd.Series]) -> dict[str, Any]:
+    """A logarithmic axis with as many ticks as stay readable: powers of ten; 1, 2 and 5 too; or Plotly's own."""
+    values = pd.concat([series.dropna() for series in lines])
+    decades = math.log10(values.max() / values.min()) if len(values) and values.min() > 0 else 0.0
+    ticks = {} if decades < 0.5 else {"dtick": "D2"} if decades < 2.5 else {"dtick": max(1, round(decades / 8))}
+    return {"type": "log", "tickformat": "~g", **ticks}  # with a format, a tick between the powers says its whole value
+
+
+def span_of(index: pd.Index) -> tuple[float, float]:
+    """First and last iteration of a table."""
+    return float(index[0]), float(index[-1])
+
+
+def points_note(series: Iterable[pd.Series]) -> str:
+    """How many points are drawn of the longest line: "n of N points"."""
+    longest = max((int(values.notna().sum()) for values in series), default=0)
+    if longest <= POINTS:
+        return f"{longest:,} of {longest:,} points"
+    return f"{POINTS:,} of {longest:,} points a line (every lowest and highest kept)"
+
+
+def missing_note(missing: Iterable[str]) -> str:
+    """Which of the signals were not recorded, as a sentence; empty where all were."""
+    names = ", ".join(missing)
+    return f"not recorded: {names}" if names else ""
+
+
+def joined(*notes: str) -> str:
+    """Notes in one line."""
+    return " · ".join(text for text in notes if text)

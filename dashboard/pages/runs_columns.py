@@ -1,0 +1,81 @@
+"""Columns of the runs table: what they show, how wide, in which colours."""
+
+from typing import Any
+
+from ..captions import CONSTANT_LEVEL
+
+GRID_THEME = (
+    "themeQuartz.withParams({backgroundColor: 'var(--flatline-card)', foregroundColor: 'var(--mantine-color-text)', "
+    "borderColor: 'var(--flatline-line)', headerBackgroundColor: 'var(--flatline-card)', fontFamily: 'inherit', "
+    "fontSize: 13, cellHorizontalPadding: 10, wrapperBorderRadius: 10})"
+)
+"""The grid in the colours of the page, light or dark."""
+
+RED, GREEN, ORANGE, BLUE = (f"var(--mantine-color-{name}-text)" for name in ("red", "teal", "orange", "blue"))
+
+
+def _text(field: str, name: str, width: int, **more: Any) -> dict[str, Any]:
+    shown = {"function": "params.value == null ? '–' : params.value"}
+    return {"field": field, "headerName": name, "flex": width, "minWidth": width, "valueFormatter": shown, **more}
+
+
+def _number(field: str, name: str, width: int, form: str, **more: Any) -> dict[str, Any]:
+    shown = {"function": f"params.value == null ? '–' : d3.format('{form}')(params.value)"}
+    right = {
+        "headerClass": "ag-right-aligned-header",
+        "cellClass": "ag-right-aligned-cell numbers",
+        "filter": "agNumberColumnFilter",
+    }
+    return _text(field, name, width, **right) | {"valueFormatter": shown} | more
+
+
+def _coloured(colours: dict[str, str]) -> dict[str, Any]:
+    """Bold and in a colour where a condition holds."""
+    conditions = [
+        {"condition": when, "style": {"color": colour, "fontWeight": 600}} for when, colour in colours.items()
+    ]
+    return {"styleConditions": conditions, "defaultStyle": {"color": "inherit", "fontWeight": 400}}
+
+
+_STATE = _coloured(
+    {
+        "params.value == 'running'": BLUE,
+        "params.value == 'interrupted'": ORANGE,
+        "params.value == 'failed' || params.value == 'unreadable'": RED,
+    }
+)
+
+_LEVEL = _coloured({"params.data.at_constant_level === true": RED, "params.data.at_constant_level === false": GREEN})
+
+_YES_NO = {"function": "params.value == null ? '–' : params.value ? 'yes' : 'no'"}
+
+COLUMN_DEFAULTS = {
+    "filter": True,
+    "floatingFilter": True,
+    "suppressHeaderFilterButton": True,
+    "suppressFloatingFilterButton": True,
+    "wrapHeaderText": True,
+    "autoHeaderHeight": True,
+}
+
+_AT_LEAST: dict[str, Any] = {
+    "filterParams": {"defaultOption": "greaterThanOrEqual"},
+    "headerTooltip": "The filter keeps runs at or above the number.",
+}
+
+COLUMNS: list[dict[str, Any]] = [
+    _text("name", "Run", 180, tooltipField="name", cellClass="run-name", pinned="left"),
+    _text("status", "State", 104, tooltipField="reason", cellStyle=_STATE),
+    _number("lwlrap", "lwlrap", 78, ".3f", cellStyle=_LEVEL, **_AT_LEAST),
+    _number("chance", "Chance", 78, ".3f", filter=False),
+    _number("constant", "Constant level", 88, ".3f", filter=False),
+    _text("at_constant_level", "At that level", 88, cellDataType=False, cellStyle=_LEVEL, headerTooltip=CONSTANT_LEVEL)
+    | {"valueFormatter": _YES_NO, "filterValueGetter": {"function": "params.data.at_constant_level ? 'yes' : 'no'"}},
+    _text("architecture", "Architecture", 104),
+    _text("head", "Head", 96),
+    _text("loss_kind", "Loss", 118),
+    _number("seed", "Seed", 60, "d"),
+    _number("iterations", "Iterations", 88, ",", **_AT_LEAST),
+    _text("started", "Started", 134, cellDataType=False, cellClass="numbers"),
+]
+"""Widths are the least in pixels, and the shares of what is left."""

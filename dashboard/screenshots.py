@@ -1,0 +1,113 @@
+"""Pictures of the dashboard's pages: `python -m flatline.dashboard.screenshots LOGS OUT`."""
+
+import argparse
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from ..diagnostics.errors import FlatlineError
+from ..runs.listing import list_runs
+from .addresses import HOME, run_address
+from .app import create_app
+from .serving import in_thread
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+SCHEMES = ("light", "dark")
+WIDTHS = (1280, 1920)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Take the pictures; exit code 2 with one message where they cannot be taken."""
+    parser = argparse.ArgumentParser(prog="python -m flatline.dashboard.screenshots", description=__doc__)
+    parser.add_argument("logs", type=Path, help="folder of runs")
+    parser.add_argument("out", type=Path, help="folder for the PNG files")
+    parser.add_argument("--runs", nargs="*", help="runs to show (default: the best one and the worst one)")
+    parser.add_argument("--widths", type=int, nargs="*", default=WIDTHS, help="widths of the window in pixels")
+    chosen = parser.parse_args(arguments)
+    try:
+        for path in screenshots(chosen.logs, chosen.out, chosen.runs, chosen.widths):
+            print(path)
+    except FlatlineError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+def screenshots(
+    logs: Path, out: Path, names: list[str] | None = None, widths: tuple[int, ...] = WIDTHS
+) -> Iterator[Path]:
+    """Write a PNG of the runs page and of the vitals of some runs, light and dark, at each width; gives their paths.
+
+    names : runs to show; None takes the best and the worst by their last lwlrap
+    Raises FlatlineError if Playwright or a browser is missing.
+    """
+    pages = {"runs": HOME, **{f"vitals-{name}": run_address(name) for name in names or telling_runs(logs)}}
+    out.mkdir(parents=True, exist_ok=True)
+    with in_thread(create_app(logs).server) as base, browser() as chromium:
+        for (name, address), scheme, width in product(pages.items(), SCHEMES, widths):
+            path = out / f"{name.replace(' ', '-')}-{scheme}-{width}.png"
+            _shoot(chromium, base + address, scheme, width, path)
+            yield path
+
+
+def telling_runs(logs: Path) -> list[str]:
+    """The runs with the highest and with the lowest last lwlrap, each once."""
+    scored = list_runs(logs).dropna(subset=["lwlrap"]).sort_values("lwlrap")
+    return list(dict.fromkeys(scored["name"].iloc[[-1, 0]])) if len(scored) else []
+
+
+@contextmanager
+def browser() -> Iterator[Any]:
+    """A headless Chromium of this machine.
+
+    Raises FlatlineError if Playwright or the browser is missing.
+    """
+    executable = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if executable is None:
+        raise FlatlineError(
+            f"no browser found (looked for {', '.join(BROWSERS)}); install Chromium from your system's packages"
+        )
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError as error:
+        raise FlatlineError("Playwright is not installed; pip install 'flatline[test]'") from error
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=executable, args=list(FLAGS))
+        try:
+            yield chromium
+        finally:
+            chromium.close()
+
+
+def _shoot(chromium: Any, url: str, scheme: str, width: int, path: Path) -> None:
+    page = chromium.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    try:
+        page.goto(url)
+        page.wait_for_selector(".ag-row, .js-plotly-plot .main-svg")
+        page.wait_for_function(
+            "document.title !== 'Updating...' && !document.querySelector('[data-dash-is-loading=true]')"
+        )
+        page.wait_for_timeout(1500)  # figures come one by one; nothing on the page says that the last one is drawn
+        page.screenshot(path=path, full_page=True)
+    finally:
+        page.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,56 @@
+"""A local web server for the dashboard, silent about its requests."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from flask import Flask
+from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
+
+from ..diagnostics.errors import FlatlineError
+
+
+@contextmanager
+def bound(server: Flask, host: str, port: int) -> Iterator[BaseWSGIServer]:
+    """A threaded server that has its port, closed again at the end; port 0 takes any free one.
+
+    Raises FlatlineError if the port cannot be had.
+    """
+    try:
+        listener = socket.create_server((host, port))
+    except (OSError, OverflowError) as error:
+        raise FlatlineError(f"port {port} on {host} cannot be had ({error}); choose another with --port") from error
+    with listener:
+        threaded = make_server(
+            host,
+            listener.getsockname()[1],
+            server,
+            threaded=True,
+            request_handler=_Quiet,
+            fd=listener.fileno(),  # werkzeug itself would end the process where the port is taken
+        )
+        try:
+            yield threaded
+        finally:
+            threaded.server_close()
+
+
+@contextmanager
+def in_thread(server: Flask) -> Iterator[str]:
+    """Serve on a free port of 127.0.0.1 beside the caller; gives the address without a slash at its end."""
+    with bound(server, "127.0.0.1", 0) as threaded:
+        thread = threading.Thread(target=threaded.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{threaded.port}"
+        finally:
+            threaded.shutdown()
+            thread.join()
+
+
+class _Quiet(WSGIRequestHandler):
+    """No line for each request: a live page asks every two seconds."""
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Say nothing."""

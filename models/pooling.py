@@ -1,0 +1,50 @@
+"""Pooling over frames that leaves padding out."""
+
+import torch
+from torch import Tensor
+
+
+def masked_mean(frames: Tensor, mask: Tensor | None) -> Tensor:
+    """Mean over real frames.
+
+    frames : (clip, frame, class)
+    mask : (clip, frame) bool, True where a frame is real; None means all are
+    Returns (clip, class).
+    """
+    if mask is None:
+        return frames.mean(dim=1)
+    real = mask.unsqueeze(-1).to(frames.dtype)  # (clip, frame, 1)
+    return (frames * real).sum(dim=1) / real.sum(dim=1).clamp_min(1)
+
+
+def masked_softmax_time(scores: Tensor, mask: Tensor | None) -> Tensor:
+    """Softmax over frames, exactly zero on padding.
+
+    scores : (clip, frame, class)
+    Returns (clip, frame, class); each (clip, class) sums to 1 over frames.
+    """
+    if mask is not None:
+        scores = scores.masked_fill(~mask.unsqueeze(-1), float("-inf"))
+    return scores.softmax(dim=1)
+
+
+def weighted_mean(frames: Tensor, weights: Tensor, mask: Tensor | None, floor: float) -> Tensor:
+    """sum_t frames * weights / (sum_t weights + floor), over real frames.
+
+    frames, weights : (clip, frame, class)
+    floor : added to the denominator, since weights of a class can vanish on every frame
+    Returns (clip, class).
+    """
+    if mask is not None:
+        weights = weights * mask.unsqueeze(-1).to(weights.dtype)
+    return (frames * weights).sum(dim=1) / (weights.sum(dim=1) + floor)
+
+
+def prior_logit(prior: Tensor, floor: float = 1e-4) -> Tensor:
+    """logit(class prior): the output bias from which a classifier starts at the prior and not at 1/2.
+
+    prior : (class,) share of clips with the class
+    floor : keeps a class that no clip has finite; far below 1 / (clips in any set here)
+    Source: Lin et al. 2017 (RetinaNet, arXiv 1708.02002) section 4.1.
+    """
+    return torch.logit(prior.clamp(floor, 1 - floor))

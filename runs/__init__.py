@@ -1,0 +1,1 @@
+"""One training run: recipe, training loop, run log, reading it back."""

@@ -1,0 +1,192 @@
+"""All runs of a folder as one table, from little more than their run.json."""
+
+import datetime
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow.parquet as pq
+
+from .log import is_locked
+from .reading import ATTEMPTS
+from .run import Run
+from .segments import segment_bounds, segment_files
+
+MARGIN = 0.02
+"""lwlrap; a score up to this far above chance and the constant level is no better than them (DESIGN §2)."""
+
+UNREADABLE = "unreadable"
+
+SCORES = ("lwlrap", "chance", "constant", "loss")
+"""What the listing reads of an evaluation."""
+
+COLUMNS = {
+    "name": "string",
+    "status": "string",
+    "reason": "string",
+    "architecture": "string",
+    "head": "string",
+    "loss_kind": "string",
+    "seed": "Int64",
+    "iterations": "Int64",
+    "planned": "Int64",
+    "lwlrap": "Float64",
+    "best_lwlrap": "Float64",
+    "chance": "Float64",
+    "constant": "Float64",
+    "at_constant_level": "boolean",
+    "loss": "Float64",
+    "started": "datetime64[us, UTC]",
+    "seconds": "Float64",
+}
+"""Columns of the listing and their types; what a run does not say is missing there, never zero."""
+
+
+def list_runs(logs: str | os.PathLike[str]) -> pd.DataFrame:
+    """One row a run under `logs`, newest first; a run that cannot be read is a row that says why.
+
+    Read are run.json, the evaluations and the names of files. `reason` is why a run is "unreadable"; `loss` is that of
+    the last evaluation; `seconds` is wall time, still counting while the run does.
+
+    logs : the folder of runs; one that is not there holds none
+    Returns a table with the columns COLUMNS.
+    """
+    return Listing(logs).table()
+
+
+def at_constant_level(lwlrap: float, chance: float, constant: float) -> bool | None:
+    """Whether a score is not above max(chance, constant) + MARGIN; None where that cannot be said.
+
+    >>> at_constant_level(0.50, chance=0.40, constant=0.49), at_constant_level(0.52, chance=0.40, constant=0.49)
+    (True, False)
+    """
+    levels = [level for level in (chance, constant) if not math.isnan(level)]
+    if math.isnan(lwlrap) or not levels:
+        return None
+    return lwlrap <= max(levels) + MARGIN
+
+
+class Listing:
+    """The runs of one folder; asked again, it reads again only those that changed."""
+
+    def __init__(self, logs: str | os.PathLike[str]) -> None:
+        self.logs = Path(logs)
+        self._rows: dict[Path, tuple[str, dict[str, Any]]] = {}
+
+    def table(self) -> pd.DataFrame:
+        """The table of `list_runs` as it is now."""
+        self._rows = {path: self._row(path) for path in run_folders(self.logs)}
+        rows = pd.DataFrame([row for _, row in self._rows.values()], columns=list(COLUMNS)).astype(COLUMNS)
+        rows["seconds"] = rows["seconds"].fillna(_so_far(rows))
+        return rows.sort_values(["started", "name"], ascending=[False, True], ignore_index=True)
+
+    def _row(self, path: Path) -> tuple[str, dict[str, Any]]:
+        mark = recorded_mark(path)
+        known = self._rows.get(path)
+        return known if known is not None and known[0] == mark else (mark, _readable_row(path))
+
+
+def run_folders(logs: Path) -> list[Path]:
+    """Folders under `logs` that are runs or the remains of one, by name."""
+    try:
+        folders = [path for path in logs.iterdir() if not path.name.startswith(".")]
+    except OSError:
+        return []
+    return sorted(path for path in folders if (path / "run.json").is_file() or (path / "iterations").is_dir())
+
+
+def recorded_mark(path: Path) -> str:
+    """A word that changes whenever something is recorded in the run's folder, its status included; reads no file."""
+    parts = ("run.json", "iterations", "tail/iterations", "evaluations", "tail/evaluations")
+    return " ".join(str(value) for value in (is_locked(path), *(_changed(path / part) for part in parts)))
+
+
+def _changed(path: Path) -> int | None:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return None
+
+
+def _readable_row(path: Path) -> dict[str, Any]:
+    """The run's row, or the row that says why there is none: one broken log must not hide the others."""
+    try:
+        return _typed(_run_row(Run(path)))
+    except Exception as error:
+        return {"name": path.name, "status": UNREADABLE, "reason": str(error) or type(error).__name__}
+
+
+def _run_row(run: Run) -> dict[str, Any]:
+    info, recipe = run.info, run.recipe
+    last = run.last_iteration
+    return {
+        "name": run.name,
+        "status": run.status,
+        "architecture": recipe.get("model", {}).get("architecture"),
+        "head": recipe.get("model", {}).get("head"),
+        "loss_kind": info.get("loss_kind"),
+        "seed": recipe.get("seed", info.get("seed")),
+        "iterations": 0 if last is None else last + 1,
+        "planned": info.get("iterations_planned"),
+        "started": _time(info, "started"),
+        "seconds": _seconds(info),
+        **_scores(run.path),
+    }
+
+
+def _typed(row: dict[str, Any]) -> dict[str, Any]:
+    """The row with its values as their columns hold them; raises what int and float raise on anything else."""
+    kinds = {"string": str, "Int64": int, "Float64": float}
+    typed = {name: kinds.get(COLUMNS[name], lambda value: value) for name in row}
+    return {name: None if value is None else typed[name](value) for name, value in row.items()}
+
+
+def _scores(path: Path) -> dict[str, Any]:
+    """The last evaluation's scores and levels, and the best lwlrap of all."""
+    evaluations = _evaluations(path)
+    if not evaluations:
+        return {}
+    last = {name: evaluations[-1].get(name) for name in SCORES}
+    values = {name: math.nan if value is None else value for name, value in last.items()}
+    level = at_constant_level(values["lwlrap"], values["chance"], values["constant"])
+    scores = [row["lwlrap"] for row in evaluations if row.get("lwlrap") is not None]
+    return {**values, "best_lwlrap": max(scores, default=math.nan), "at_constant_level": level}
+
+
+def _evaluations(path: Path) -> list[dict[str, float | None]]:
+    """The scores of every evaluation, in order; read without a table, since a thousand runs are listed at once.
+
+    A row that is just being sealed may come twice, which changes neither the last nor the best.
+    """
+    for _ in range(ATTEMPTS):
+        tail = segment_files(path / "tail" / "evaluations")
+        files = segment_files(path / "evaluations") + tail
+        try:
+            return [row for file in sorted(files, key=segment_bounds) for row in _rows(file)]
+        except FileNotFoundError:  # sealed between the listing and the read
+            continue
+    return []
+
+
+def _rows(file: Path) -> list[dict[str, float | None]]:
+    with pq.ParquetFile(file) as parquet:
+        known = [name for name in SCORES if name in parquet.schema_arrow.names]
+        return parquet.read(columns=known, use_threads=False).to_pylist()
+
+
+def _time(info: dict[str, Any], key: str) -> datetime.datetime | None:
+    return datetime.datetime.fromisoformat(info[key]) if info.get(key) else None
+
+
+def _seconds(info: dict[str, Any]) -> float:
+    """Wall time of a run that has ended; NaN before, and for one that died without a word."""
+    started, ended = _time(info, "started"), _time(info, "ended")
+    return (ended - started).total_seconds() if started and ended else math.nan
+
+
+def _so_far(rows: pd.DataFrame) -> pd.Series:
+    """Seconds since the start of the runs that are running, missing for the others."""
+    elapsed = (pd.Timestamp.now("UTC") - rows["started"]).dt.total_seconds().round()
+    return elapsed.where(rows["status"] == "running").astype("Float64")

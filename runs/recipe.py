@@ -1,0 +1,183 @@
+"""A recipe: all that a run needs, as values; YAML on disk, `key=value` on the command line."""
+
+import dataclasses
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import pydantic
+import yaml
+
+from ..diagnostics.errors import FlatlineError, unknown
+
+BUILT_IN = Path(__file__).parent / "recipes"
+
+STRICT = pydantic.ConfigDict(extra="forbid", str_strip_whitespace=True)
+
+LossKind = Literal["bce-with-logits", "bce"]
+
+
+class RecipeError(FlatlineError):
+    """A recipe that cannot be read or holds a value that does not fit."""
+
+
+@dataclass(frozen=True)
+class ModelRecipe:
+    """Which network: `flatline models` lists architectures, heads and their options."""
+
+    __pydantic_config__ = STRICT
+
+    architecture: str = "cgrnn"
+    head: str = "input-attention"
+    options: dict[str, Any] = field(default_factory=dict)
+    head_options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class DataRecipe:
+    """Which clips, and how they become frames.
+
+    features : a preset's name; "story" follows the data set's sample rate
+    scaling : "fixed" is the seed's (dB + 20) / 20; "standardise" is per mel bin, from the training clips
+    mask : hand the padding mask to the model
+    curated, noisy : which training clips
+    fold : of `n_folds` balanced ones for validation, instead of the seed's 33 % split; None keeps that
+    skip_bad : leave out clips that cannot be used, counted, instead of refusing
+    """
+
+    __pydantic_config__ = STRICT
+
+    features: str = "story"
+    scaling: Literal["fixed", "standardise"] = "fixed"
+    mask: bool = False
+    curated: bool = True
+    noisy: bool = True
+    fold: int | None = None
+    n_folds: int = 5
+    skip_bad: bool = False
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that a run needs besides the data's place.
+
+    loss : what the criterion expects; nothing makes it fit the head's output, since a misfit is what some recipes show
+    prior_bias : start the output bias at logit(class prior)
+    evaluate_every : iterations
+    clip_norm : total gradient norm to clip at; None does not clip
+    early_stop : evaluations without a better lwlrap after which to stop; None goes on to the end
+    pinned : validation clips whose scores and maps are kept at each evaluation
+    device : "auto" takes a GPU where there is one
+    """
+
+    __pydantic_config__ = STRICT
+
+    name: str = "recipe"
+    description: str = ""
+    model: ModelRecipe = field(default_factory=ModelRecipe)
+    data: DataRecipe = field(default_factory=DataRecipe)
+    loss: LossKind = "bce-with-logits"
+    prior_bias: bool = False
+    seed: int = 0
+    iterations: int = 350
+    evaluate_every: int = 50
+    batch_size: int = 32
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.0
+    clip_norm: float | None = None
+    early_stop: int | None = None
+    level: Literal["light", "standard", "deep"] = "standard"
+    pinned: int = 3
+    device: str = "auto"
+    mixed_precision: bool = False
+
+    def __post_init__(self) -> None:
+        for key in ("iterations", "evaluate_every", "batch_size"):
+            if getattr(self, key) < 1:
+                raise RecipeError(f"{key} is {getattr(self, key)} (recipe {self.name}); give 1 or more")
+        if not self.learning_rate > 0:
+            raise RecipeError(f"learning_rate is {self.learning_rate} (recipe {self.name}); give a number above 0")
+        if self.data.fold is not None and not 0 <= self.data.fold < self.data.n_folds:
+            raise RecipeError(f"data.fold is {self.data.fold} (recipe {self.name}); give 0 to {self.data.n_folds - 1}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, as YAML holds them."""
+        return dataclasses.asdict(self)
+
+
+ADAPTER = pydantic.TypeAdapter(Recipe)
+
+
+def recipe_names() -> list[str]:
+    """Names of the built-in recipes."""
+    return sorted(path.stem for path in BUILT_IN.glob("*.yaml"))
+
+
+def load_recipe(address: str | Path, settings: Iterable[str] = (), **overrides: Any) -> Recipe:
+    """A built-in recipe by name or one from a YAML file, with settings changed.
+
+    settings : "key=value", dotted for inner keys ("model.head=mean"); the value is read as YAML
+    overrides : top-level keys; None leaves a key as it is
+    Raises RecipeError or UnknownNameError saying what is wrong, where, and what is known.
+    """
+    values, where = _read(address)
+    for setting in settings:
+        _set(values, setting)
+    values.update({key: value for key, value in overrides.items() if value is not None})
+    return recipe_from_dict(values, where)
+
+
+def recipe_from_dict(values: dict[str, Any], where: str) -> Recipe:
+    """A checked recipe from plain values; `where` is named in errors."""
+    try:
+        return ADAPTER.validate_python(values)
+    except pydantic.ValidationError as error:
+        raise RecipeError(_first_fault(error, where)) from None
+
+
+def _first_fault(error: pydantic.ValidationError, where: str) -> str:
+    fault = error.errors()[0]
+    if "error" in fault.get("ctx", {}):  # one of our own checks
+        return str(fault["ctx"]["error"])
+    key = ".".join(str(part) for part in fault["loc"])
+    if fault["type"] == "unexpected_keyword_argument":
+        return str(unknown("key", key, _keys_beside(key), where))
+    return f"{key} is {fault['input']!r} ({where}): {fault['msg'][0].lower()}{fault['msg'][1:]}"
+
+
+def _keys_beside(key: str) -> list[str]:
+    """The known keys at the level of a dotted key."""
+    level = {"model": ModelRecipe, "data": DataRecipe}.get(key.partition(".")[0] if "." in key else "", Recipe)
+    return [entry.name for entry in dataclasses.fields(level)]
+
+
+def _read(address: str | Path) -> tuple[dict[str, Any], str]:
+    built_in = BUILT_IN / f"{address}.yaml"
+    path = built_in if built_in.is_file() else Path(address)
+    if not path.is_file():
+        raise unknown("recipe", str(address), recipe_names(), "neither built in nor a YAML file")
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{path} is not YAML ({' '.join(str(error).split())}); see docs/recipes.md") from None
+    if not isinstance(values, dict):
+        raise RecipeError(f"{path} holds {type(values).__name__}, not keys and values; see docs/recipes.md")
+    return {"name": path.stem, **values}, f"recipe {path.stem}"
+
+
+def _set(values: dict[str, Any], setting: str) -> None:
+    """Put "a.b=value" into nested values."""
+    key, equals, text = setting.partition("=")
+    if not equals or not key:
+        raise RecipeError(f"--set takes key=value, not {setting!r}; as in --set learning_rate=0.0003")
+    *path, last = key.split(".")
+    for part in path:
+        inner = values.setdefault(part, {})
+        if not isinstance(inner, dict):
+            raise RecipeError(f"{part} holds {inner!r}, so {key} cannot be set (--set {setting}); set {part} itself")
+        values = inner
+    try:
+        values[last] = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise RecipeError(f"the value of {key} is not YAML (--set {setting}); quote it") from None

@@ -1,0 +1,128 @@
+"""What a recipe makes of a data root: frames, targets, batches."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..data import (
+    BinStandardisation,
+    ClipSet,
+    Features,
+    FeatureSettings,
+    FixedScaling,
+    extract,
+    load_dataset,
+    pad,
+    resolve_features,
+    training_split,
+)
+from .recipe import Recipe, RecipeError
+
+Scaling = FixedScaling | BinStandardisation
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Clips:
+    """A batch: `inputs` (clip, frame, mel), `mask` (clip, frame) True where real, `target` (clip, class), `indices` (clip,)."""
+
+    inputs: Tensor
+    mask: Tensor
+    target: Tensor
+    indices: np.ndarray
+
+
+@dataclass(frozen=True)
+class Task:
+    """Frames and labels of a data root as a recipe wants them.
+
+    place : (clip,) where a clip's frames stand in `features`; -1 for one that the recipe does not use
+    train, validation : indices into `clipset.clips`
+    skipped : clips left out because they cannot be used
+    """
+
+    clipset: ClipSet
+    settings: FeatureSettings
+    features: Features
+    place: np.ndarray
+    scaling: Scaling
+    targets: np.ndarray
+    train: np.ndarray
+    validation: np.ndarray
+    validation_kind: str
+    skipped: int
+
+    @property
+    def prior(self) -> np.ndarray:
+        """(class,) share of training clips with each class."""
+        return self.targets[self.train].mean(axis=0)
+
+    def batch(self, indices: np.ndarray) -> Clips:
+        """The clips at these indices, padded with silence, cut from the start where longer, scaled."""
+        padded, mask = pad([self.features[place] for place in self.place[indices].tolist()], self.settings.n_frames)
+        return Clips(
+            torch.from_numpy(np.ascontiguousarray(self.scaling.apply(padded), dtype=np.float32)),
+            torch.from_numpy(mask),
+            torch.from_numpy(self.targets[indices]),
+            indices,
+        )
+
+    def validation_batches(self, size: int = 64) -> Iterator[Clips]:
+        """The validation clips in order."""
+        for start in range(0, len(self.validation), size):
+            yield self.batch(self.validation[start : start + size])
+
+    def description(self) -> dict[str, Any]:
+        """What run.json keeps, so that a checkpoint can be used again on other clips."""
+        return {
+            "root": str(self.clipset.root.resolve()),
+            "layout": self.clipset.layout,
+            "split": self.validation_kind,
+            "features": self.settings.to_dict(),
+            "scaling": self.scaling.to_dict(),
+            "counts": {"train": len(self.train), "validation": len(self.validation), "skipped": self.skipped},
+        }
+
+
+def prepare(recipe: Recipe, root: Path, *, progress: Progress | None = None, cache_dir: Path | None = None) -> Task:
+    """Load, split and extract (or find in the cache) what the recipe needs.
+
+    Raises DataError for data that cannot be used, unless `data.skip_bad` says to leave such clips out.
+    """
+    wanted = recipe.data
+    clipset = load_dataset(root, on_problem="collect" if wanted.skip_bad else "raise")
+    split = training_split(
+        clipset, curated=wanted.curated, noisy=wanted.noisy, seed=recipe.seed, fold=wanted.fold, n_folds=wanted.n_folds
+    )
+    settings = resolve_features(wanted.features, clipset.sample_rate_hz)
+    used = np.concatenate([split.train, split.validation])
+    paths = [clipset.clips[index].path for index in used]
+    on_bad = "skip" if wanted.skip_bad else "raise"
+    features = extract(paths, settings, progress=progress, cache_dir=cache_dir, on_bad=on_bad)
+    place = np.full(len(clipset), -1)
+    place[used] = np.arange(len(used))
+    bad = used[[position for position, _ in features.bad]] if features.bad else []
+    train, validation = split.train[~np.isin(split.train, bad)], split.validation[~np.isin(split.validation, bad)]
+    if len(train) < recipe.batch_size:
+        raise RecipeError(
+            f"{root} has {len(train)} usable training clips, fewer than the batch of {recipe.batch_size}; "
+            "set batch_size lower or add clips"
+        )
+    scaling = FixedScaling() if wanted.scaling == "fixed" else BinStandardisation.fit(features, place[train])
+    skipped = len(clipset.problems) + len(bad)
+    return Task(clipset, settings, features, place, scaling, clipset.targets(), train, validation, split.kind, skipped)
+
+
+def batch_order(task: Task, batch_size: int, seed: int) -> Iterator[tuple[int, np.ndarray]]:
+    """(epoch, indices) without end: each epoch a new seeded order of the training clips, its last partial batch left out."""
+    epoch = 0
+    while True:
+        order = np.random.default_rng([seed, epoch]).permutation(task.train)
+        for start in range(0, len(order) - batch_size + 1, batch_size):
+            yield epoch, order[start : start + batch_size]
+        epoch += 1

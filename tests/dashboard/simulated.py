@@ -1,0 +1,184 @@
+"""Seeded run logs in the shapes that training leaves behind, written in a fraction of a second."""
+
+from pathlib import Path
+
+import numpy as np
+
+from flatline.runs.log import RunLog
+
+CLASSES = [f"class {index}" for index in range(14)]
+
+PARTS = {
+    **{
+        f"convolutions.{block}.{layer}.{name}": "conv"
+        for block in range(4)
+        for layer in ("convolution", "norm")
+        for name in ("weight", "bias")
+    },
+    **{
+        f"recurrence.gru.{kind}_{gate}_l0{way}": "rnn"
+        for kind in ("weight", "bias")
+        for gate in ("ih", "hh")
+        for way in ("", "_reverse")
+    },
+    **{f"head.classification.{name}": "head" for name in ("weight", "bias")},
+    **{
+        f"head.attention.{layer}.projection.{name}": "attention"
+        for layer in ("input_attention", "input_localisation")
+        for name in ("weight", "bias")
+    },
+}
+
+PLATEAU = {"conv": 1e-4, "rnn": 3e-5, "head": 5e-2, "attention": 2e-2, "other": 1e-2}
+"""Share of its first gradient norm that each part keeps in a collapsed run."""
+
+
+def info(iterations: int, collapsed: bool = False) -> dict:
+    """run.json of a recorded run."""
+    head = "attention" if not collapsed else "mean"
+    return {
+        "recipe": {
+            "name": "story-attention" if not collapsed else "story-double-sigmoid",
+            "model": {"architecture": "cgrnn", "head": head},
+            "seed": 3,
+            "iterations": iterations,
+            "learning_rate": 1e-3,
+            "batch_size": 32,
+            "loss": "bce-with-logits",
+        },
+        "seed": 3,
+        "classes": CLASSES,
+        "parameters": list(PARTS),
+        "parameter_parts": list(PARTS.values()),
+        "loss_kind": "bce-with-logits",
+        "iterations_planned": iterations,
+    }
+
+
+def row(iteration: int, random: np.random.Generator, collapsed: bool = False) -> dict:
+    """One iteration of a healthy or a collapsed run."""
+    age = 1 - np.exp(-iteration / 60)
+    keep = np.array([PLATEAU[part] if collapsed else 0.4 for part in PARTS.values()])
+    spread = np.linspace(0.5, 2.0, len(PARTS))
+    norms = 0.2 * spread * keep**age * np.exp(0.15 * random.standard_normal(len(PARTS)))
+    noise = 0.02 * random.standard_normal()
+    return {
+        "iteration": iteration,
+        "epoch": iteration // 40,
+        "wall_time": iteration * 0.1,
+        "loss": 0.693 + 0.28 * np.exp(-iteration / 30)
+        if collapsed
+        else 0.15 + 0.55 * np.exp(-iteration / 80) + noise * 0.3,
+        "learning_rate": 1e-3,
+        "gradient_norm_total": np.sqrt((norms**2).sum()),
+        "gradient_norm_mean": norms.mean(),
+        "skipped": False,
+        "output_min": 0.0 if collapsed else -6.0,
+        "output_max": 0.1 if collapsed else 3.0,
+        "clip_spread": 1e-4 if collapsed else 0.8,
+        "class_spread": 0.1 if collapsed else 1.1,
+        "rank_agreement": min(1.0, 0.4 + 0.599 * age) if collapsed else 0.5 + 0.2 * age + noise,
+        "top_class_share": min(1.0, 0.3 + 0.7 * age) if collapsed else 0.15 + abs(noise),
+        "rho": 6.0 * np.exp(-iteration / 50) + 0.05 if collapsed else 0.8 + 4 * np.exp(-iteration / 30) + noise,
+        "label_entropy": 0.52,
+        "gradient_norm": norms,
+    }
+
+
+def evaluation(iteration: int, collapsed: bool = False) -> dict:
+    """One evaluation."""
+    lwlrap = 0.495 if collapsed else 0.42 + 0.45 * (1 - np.exp(-iteration / 120))
+    loss = 0.69 if collapsed else 0.18 + 0.5 * np.exp(-iteration / 80)
+    return {
+        "iteration": iteration,
+        "lwlrap": lwlrap,
+        "lrap": lwlrap - 0.02,
+        "loss": loss,
+        "chance": 0.40,
+        "constant": 0.49,
+        "tie_share": 0.0,
+    }
+
+
+def write(log: RunLog, first: int, last: int, collapsed: bool = False, **changed: float) -> None:
+    """Record iterations first..last - 1, an evaluation every 50, with what is `changed` put over each row."""
+    random = np.random.default_rng(first)
+    for iteration in range(first, last):
+        log.append({**row(iteration, random, collapsed), **changed})
+        if iteration % 50 == 49:
+            log.append_evaluation(evaluation(iteration, collapsed))
+
+
+def healthy(path: Path) -> None:
+    """A finished run that learned."""
+    log = RunLog(path, info(350))
+    write(log, 0, 350)
+    log.close()
+
+
+def collapsed(path: Path) -> None:
+    """A finished run that died: gradients gone, one ranking for all clips, loss at ln 2."""
+    log = RunLog(path, info(350, collapsed=True))
+    write(log, 0, 350, collapsed=True)
+    log.close()
+
+
+def interrupted(path: Path) -> None:
+    """A run that was stopped by hand, part of the way."""
+    log = RunLog(path, info(350))
+    write(log, 0, 170)
+    log.close("interrupted")
+
+
+def running(path: Path) -> RunLog:
+    """A run that is still written: the log is open, 120 of 350 iterations are on disk."""
+    log = RunLog(path, info(350))
+    write(log, 0, 120)
+    log._iterations.flush()
+    return log
+
+
+def nearly_nothing(path: Path) -> None:
+    """A user's own loop that recorded two scalars and no evaluation."""
+    log = RunLog(path, {"parameters": [], "classes": []})
+    for iteration in range(40):
+        log.append({"iteration": iteration, "epoch": 0, "wall_time": 0.1 * iteration, "loss": 1.0 / (1 + iteration)})
+    log.close()
+
+
+def gaps(path: Path) -> None:
+    """A run with NaN gaps: skipped iterations, a parameter that never had a gradient, one unfrozen late."""
+    log = RunLog(path, info(300))
+    random = np.random.default_rng(5)
+    for iteration in range(300):
+        entry = row(iteration, random)
+        entry["gradient_norm"][0] = np.nan
+        entry["gradient_norm"][16:20] = np.nan if iteration < 120 else entry["gradient_norm"][16:20]
+        if 200 <= iteration < 220:
+            entry |= {"skipped": True, "gradient_norm_total": np.nan, "loss": np.nan, "rho": np.nan}
+            entry["gradient_norm"] = np.full(len(PARTS), np.nan)
+        log.append(entry)
+    log.append_evaluation(evaluation(299))
+    log.close("failed")
+
+
+def empty(path: Path) -> None:
+    """A run that was started and recorded nothing."""
+    RunLog(path, info(350)).close("failed")
+
+
+def broken(path: Path) -> None:
+    """A folder whose run.json is not JSON."""
+    (path / "iterations").mkdir(parents=True)
+    (path / "run.json").write_text("{ half", encoding="utf-8")
+
+
+def every_kind(logs: Path) -> None:
+    """One run of each kind that needs no open log."""
+    healthy(logs / "story-attention")
+    collapsed(logs / "story double.sigmoid")
+    interrupted(logs / "interrupted")
+    nearly_nothing(logs / "own-loop")
+    gaps(logs / "gaps")
+    empty(logs / "empty")
+    broken(logs / "broken")

@@ -1,0 +1,75 @@
+import shutil
+
+import numpy as np
+import pytest
+import soundfile
+from flatline.data import DataError, check_dataset
+
+
+@pytest.fixture
+def root(kaggle):
+    return kaggle(
+        curated={f"{name}.wav": "Bark" for name in ("good", "gone", "empty", "cut", "text", "nan", "still")},
+        noisy={"n.wav": "Bark"},
+        test={"t.wav": "Bark", "leak.wav": "Bark"},
+    )
+
+
+def found(problems):
+    return {str(problem.file).rpartition("/")[2]: problem for problem in problems}
+
+
+def test_a_sound_set_has_no_problem(small_set):
+    assert check_dataset(small_set) == []
+
+
+def test_everything_that_is_wrong_is_told_at_once(root):
+    curated = root / "train_curated"
+    (curated / "gone.wav").unlink()
+    (curated / "empty.wav").write_bytes(b"")
+    (curated / "cut.wav").write_bytes((curated / "cut.wav").read_bytes()[:500])
+    (curated / "text.wav").write_text("<html>")
+    soundfile.write(curated / "nan.wav", np.full(100, np.nan, dtype=np.float32), 8000, subtype="FLOAT")
+    soundfile.write(curated / "still.wav", np.zeros(100), 8000)
+    shutil.copy(root / "train_noisy" / "n.wav", root / "test" / "leak.wav")
+    shutil.copy(curated / "good.wav", curated / "stray.wav")
+    (curated / "notes.txt").touch()
+    problems = check_dataset(root, workers=2)
+    expected = {
+        "train_curated.csv": "gone.wav is not in",
+        "empty.wav": "is empty",
+        "cut.wav": "is truncated",
+        "text.wav": "is not audio",
+        "nan.wav": "100 of its 100 samples are NaN",
+        "leak.wav": "the same file is in training as",
+        "still.wav": "has no signal",
+        "stray.wav": "no CSV names this clip",
+    }
+    assert found(problems).keys() == expected.keys()
+    for name, text in expected.items():
+        assert text in found(problems)[name].what
+    assert found(problems)["train_curated.csv"].row == 3
+    assert [problem.note for problem in problems] == [False] * 6 + [True] * 2
+
+
+def test_a_split_that_was_left_out_is_a_note(root):
+    shutil.rmtree(root / "train_noisy")
+    (problem,) = check_dataset(root)
+    assert problem.note
+    assert "train_noisy/ is absent" in problem.what
+
+
+def test_the_same_clip_twice_in_training_is_no_leak(root):
+    shutil.copy(root / "train_curated" / "good.wav", root / "train_noisy" / "n.wav")
+    assert check_dataset(root) == []
+
+
+def test_what_cannot_be_checked_at_all_is_an_error(tmp_path):
+    with pytest.raises(DataError, match=r"no CSV of FSDKaggle2019 in"):
+        check_dataset(tmp_path)
+
+
+def test_progress_counts_the_clips(root):
+    seen = []
+    check_dataset(root, progress=lambda *counts: seen.append(counts))
+    assert seen == [(done, 10) for done in range(1, 11)]
