@@ -1,2 +1,211 @@
-def main():
-    pass
+"""The command `flatline`: arguments in, one call, exit code out. Heavy imports wait for the command that needs them."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+LOGS = Path("logs")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code (0 done, 1 failed, 2 bad usage or bad input, 130 interrupted)."""
+    arguments = parser().parse_args(argv)
+    try:
+        return arguments.run(arguments)
+    except KeyboardInterrupt:
+        return _say("interrupted", INTERRUPTED)
+    except BrokenPipeError:  # `flatline runs | head`
+        sys.stderr.close()
+        return DONE
+    except ValueError as error:
+        if not type(error).__module__.startswith("flatline."):
+            raise
+        return _say(str(error), BAD_INPUT)
+
+
+def parser() -> argparse.ArgumentParser:
+    """Every command with its options."""
+    top = argparse.ArgumentParser(prog="flatline", description="Find out why a recurrent network stopped learning.")
+    commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _add_training(commands)
+    _add_reading(commands)
+    _add_data(commands)
+    return top
+
+
+def _add_training(commands: Any) -> None:
+    train = _command(commands, "train", _train, "train by a recipe, recorded; the last line printed is the run's folder")
+    train.add_argument("recipe", metavar="RECIPE", help="a built-in name (`flatline recipes`) or a YAML file")
+    train.add_argument("--data", type=Path, metavar="ROOT", help="data root; left out, the embedded data")
+    train.add_argument("--name", help="name of the run's folder; left out, the recipe's, numbered if taken")
+    train.add_argument("--iterations", type=int, metavar="N")
+    train.add_argument("--seed", type=int, metavar="N")
+    train.add_argument(
+        "--set", nargs="+", action="extend", default=[], metavar="key=value", help="change any key of the recipe"
+    )
+    predict = _command(commands, "predict", _predict, "score clips, in Kaggle's submission form")
+    predict.add_argument("name", metavar="RUN", help="a folder, or a name under the logs")
+    predict.add_argument("--data", type=Path, metavar="ROOT", required=True, help="data root or folder of audio files")
+    predict.add_argument("-o", "--output", type=Path, metavar="FILE", default=Path("submission.csv"))
+    predict.add_argument("--skip-bad", action="store_true", help="leave out clips that cannot be read, and say which")
+    demo = _command(commands, "demo", _demo, "the story on the embedded data, then the dashboard")
+    demo.add_argument("--quick", action="store_true", help="four runs of 250 iterations instead of six of 350")
+    demo.add_argument("--no-serve", action="store_true", help="end with the table")
+    _add_address(demo)
+    for command in (train, predict, demo):
+        _add_logs(command)
+
+
+def _add_reading(commands: Any) -> None:
+    dashboard = _command(commands, "dashboard", _dashboard, "serve the dashboard")
+    dashboard.add_argument("logs", nargs="?", type=Path, default=LOGS, metavar="LOGS")
+    _add_address(dashboard)
+    runs = _command(commands, "runs", _runs, "list the runs")
+    runs.add_argument("logs", nargs="?", type=Path, default=LOGS, metavar="LOGS")
+    _command(commands, "recipes", _recipes, "list the built-in recipes")
+    _command(commands, "models", _models, "list architectures, heads and their options")
+    for name in ("runs", "recipes", "models"):
+        commands.choices[name].add_argument("--json", action="store_true", help="print JSON and nothing else")
+
+
+def _add_data(commands: Any) -> None:
+    data = commands.add_parser("data", help="check a data set, or make the embedded one")
+    inner = data.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    check = _command(inner, "check", _data_check, "list everything that is wrong with a data set")
+    check.add_argument("root", type=Path, metavar="ROOT")
+    check.add_argument("--json", action="store_true", help="print JSON and nothing else")
+    make = _command(inner, "make", _data_make, "write the embedded data set in the Kaggle layout")
+    make.add_argument("directory", type=Path, metavar="DIR")
+    make.add_argument("--seed", type=int, default=0, metavar="N")
+
+
+def _command(commands: Any, name: str, run: Any, summary: str) -> argparse.ArgumentParser:
+    command = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
+    command.set_defaults(run=run)
+    return command
+
+
+def _add_logs(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--logs", type=Path, default=LOGS, metavar="DIR", help="folder of the runs (default: logs)")
+
+
+def _add_address(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--host", default="127.0.0.1")
+    command.add_argument("--port", type=int, default=8050)
+
+
+def _train(arguments: argparse.Namespace) -> int:
+    from .runs.commands import train
+
+    trained = train(
+        arguments.recipe,
+        data=arguments.data,
+        logs=arguments.logs,
+        name=arguments.name,
+        settings=arguments.set,
+        iterations=arguments.iterations,
+        seed=arguments.seed,
+    )
+    print(trained.path.resolve())
+    return INTERRUPTED if trained.status == "interrupted" else DONE
+
+
+def _predict(arguments: argparse.Namespace) -> int:
+    from .runs.commands import predict
+
+    predict(arguments.name, arguments.logs, arguments.data, arguments.output, skip_bad=arguments.skip_bad)
+    print(arguments.output.resolve())
+    return DONE
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    from .runs.commands import demo
+
+    demo(arguments.logs, quick=arguments.quick)
+    return DONE if arguments.no_serve else _serve(arguments)
+
+
+def _dashboard(arguments: argparse.Namespace) -> int:
+    if arguments.logs.exists() and not arguments.logs.is_dir():
+        return _say(f"{arguments.logs} is a file; give the folder that holds the runs", BAD_INPUT)
+    return _serve(arguments)
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    from .dashboard.app import serve
+
+    def ready(address: str) -> None:
+        print(f"The dashboard is at {address} (Ctrl-C ends it).", flush=True)
+
+    try:
+        serve(arguments.logs, arguments.host, arguments.port, ready)
+    except KeyboardInterrupt:  # how a server is meant to end
+        print()
+    return DONE
+
+
+def _runs(arguments: argparse.Namespace) -> int:
+    from .runs.commands import print_runs
+
+    print_runs(arguments.logs, as_json=arguments.json)
+    return DONE
+
+
+def _recipes(arguments: argparse.Namespace) -> int:
+    from .runs.recipe import load_recipe, recipe_names
+
+    recipes = [load_recipe(name) for name in recipe_names()]
+    if arguments.json:
+        return _json([recipe.to_dict() for recipe in recipes])
+    for recipe in recipes:
+        print(f"{recipe.name:<40} {recipe.description}")
+    return DONE
+
+
+def _models(arguments: argparse.Namespace) -> int:
+    from .models.build import ARCHITECTURES, HEADS, options_of
+
+    known = {"architectures": ARCHITECTURES, "heads": HEADS}
+    options = {what: {name: options_of(kind) for name, kind in kinds.items()} for what, kinds in known.items()}
+    if arguments.json:
+        return _json(options)
+    for what, kinds in known.items():
+        print(f"{what.capitalize()}:")
+        for name, kind in kinds.items():
+            summary = (kind.__doc__ or "").strip().splitlines()[0]
+            print(f"  {name:<17} {summary}\n{'':<20}options: {', '.join(options[what][name]) or 'none'}")
+    return DONE
+
+
+def _data_check(arguments: argparse.Namespace) -> int:
+    from .runs.commands import check_data
+
+    problems = check_data(arguments.root)
+    faults = [problem for problem in problems if not problem.note]
+    if arguments.json:
+        _json([{**vars(problem), "file": str(Path(problem.file).resolve())} for problem in problems])
+    else:
+        print(*problems, sep="\n", end="\n" if problems else "")
+        print(f"{len(faults)} problems, {len(problems) - len(faults)} notes in {arguments.root}")
+    return FAILED if faults else DONE
+
+
+def _data_make(arguments: argparse.Namespace) -> int:
+    from .runs.commands import make_data
+
+    print(make_data(arguments.directory, arguments.seed).resolve())
+    return DONE
+
+
+def _json(value: Any) -> int:
+    print(json.dumps(value, indent=1))
+    return DONE
+
+
+def _say(message: str, code: int) -> int:
+    print(f"flatline: {message}", file=sys.stderr)
+    return code

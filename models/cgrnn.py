@@ -54,7 +54,7 @@ class CGRNN(Tagger):
         self.head = head(n_hidden, n_classes, n_mels, **head_options)
 
     def encode(self, clips: Tensor) -> Tensor:
-        """(clip, frame, mel) -> (clip, frame, 2 * channels)."""
+        """(clip, frame, mel) -> (clip, frame, n_hidden)."""
         maps = self.conv(self.blocks(clips.unsqueeze(1)))  # (clip, channel, frame, mel left)
         return maps.amax(dim=-1).transpose(1, 2)
 

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 from torch import Tensor, nn
 
 from .heads import Head
@@ -34,7 +36,7 @@ class ResNet(Tagger):
         super().__init__()
         stem = nn.Sequential(nn.Conv2d(1, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels), nn.ReLU())
         widths = [channels, channels, 2 * channels, 4 * channels]
-        stages = [ResidualBlock(n_in, n_out) for n_in, n_out in zip(widths, widths[1:], strict=False)]
+        stages = [ResidualBlock(n_in, n_out) for n_in, n_out in pairwise(widths)]
         self.blocks = nn.Sequential(stem, *stages)
         self.head = head(widths[-1], n_classes, n_mels, **head_options)
 

@@ -14,8 +14,8 @@ class SimpleCGRNN(Tagger):
     kernel, pool : mel bins of the filter and of the max pool
     n_hidden : of a GRU's direction
     n_features : of the linear layer
-    frame_dropout : share of frames dropped whole. The seed put `Dropout2d` on (clip, frame, feature), which does that; it
-        costs a third of the score. 0 turns it off. The seed's rate is not known; .2 is the paper's dropout
+    frame_dropout : share of frames dropped whole. The seed put `Dropout2d` on (clip, frame, feature), which does that;
+        it costs a third of the score. 0 turns it off. The seed's rate is not known; .2 is the paper's dropout
     """
 
     def __init__(

@@ -26,8 +26,10 @@ class Tagger(nn.Module):
         """Scores (clip, class), logits or probabilities as `output` says.
 
         clips : (clip, frame, mel)
-        mask : (clip, frame) bool, True where a frame is real; None means all are
+        mask : (clip, frame) bool, True where a frame is real; None means all are. It reaches the pooling over frames;
+            convolution and RNN see padding as frames like others
         """
+        mask = None if mask is None else mask.bool()
         features = self.head.gate(self.encode(clips), clips)
         return self.head(self.recur(features), clips, mask)
 

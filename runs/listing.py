@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
@@ -151,8 +152,8 @@ def _scores(path: Path) -> dict[str, Any]:
     last = {name: evaluations[-1].get(name) for name in SCORES}
     values = {name: math.nan if value is None else value for name, value in last.items()}
     level = at_constant_level(values["lwlrap"], values["chance"], values["constant"])
-    scores = [row["lwlrap"] for row in evaluations if row.get("lwlrap") is not None]
-    return {**values, "best_lwlrap": max(scores, default=math.nan), "at_constant_level": level}
+    best = np.fmax.reduce([math.nan if row.get("lwlrap") is None else row["lwlrap"] for row in evaluations])
+    return {**values, "best_lwlrap": float(best), "at_constant_level": level}
 
 
 def _evaluations(path: Path) -> list[dict[str, float | None]]:
@@ -177,7 +178,11 @@ def _rows(file: Path) -> list[dict[str, float | None]]:
 
 
 def _time(info: dict[str, Any], key: str) -> datetime.datetime | None:
-    return datetime.datetime.fromisoformat(info[key]) if info.get(key) else None
+    """A time of run.json in UTC; one without a zone is taken for UTC."""
+    if not info.get(key):
+        return None
+    time = datetime.datetime.fromisoformat(info[key])
+    return time.replace(tzinfo=time.tzinfo or datetime.UTC).astimezone(datetime.UTC)
 
 
 def _seconds(info: dict[str, Any]) -> float:

@@ -22,12 +22,12 @@ from .task import Clips, Task, batch_order
 
 @dataclass(frozen=True)
 class Reached:
-    """Where a run stands, for a progress display: `evaluation` is the latest, None before the first."""
+    """Where a run stands, for a progress display: `evaluation` is the latest."""
 
     iteration: int
     loss: float
     gradient_norm: float
-    evaluation: dict[str, Any] | None
+    evaluation: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -99,6 +99,7 @@ class _Training:
         self.last: dict[str, Any] = {}
         self.best: dict[str, Any] = {}
         self.since_best = 0
+        self.loss = float("nan")
 
     def run(self) -> Trained:
         log = RunLog(self.path, {"recipe": self.recipe.to_dict(), "device": str(self.device), **self._facts()})
@@ -119,6 +120,7 @@ class _Training:
             self._iterate(recorder, self.task.batch(indices))
             if recorder.iteration % self.recipe.evaluate_every == 0 or recorder.iteration == self.recipe.iterations:
                 self._evaluate(recorder)
+            self.watch(Reached(recorder.iteration, self.loss, recorder.last_gradient_norm, self.last))
 
     def _iterate(self, recorder: Recorder, batch: Clips) -> None:
         self.model.train()
@@ -130,7 +132,7 @@ class _Training:
         loss = self.criterion(output.float(), target)
         unclipped = self._step(loss)
         recorder.step(loss=loss, target=target, mask=mask, unclipped_norm=unclipped, **{self.model.output: output})
-        self.watch(Reached(recorder.iteration, float(loss), recorder.last_gradient_norm, self.last or None))
+        self.loss = float(loss.detach())
 
     def _step(self, loss: Tensor) -> Tensor | None:
         """Backward pass and optimiser step; returns the norm before clipping, None where nothing is clipped."""

@@ -12,16 +12,31 @@
     window.dash_clientside.set_props(store, { data: scheme() });
   }
 
-  window.dash_clientside = Object.assign({}, window.dash_clientside, {
-    flatline: {
-      watch_scheme: function (_, store) {
-        if (watched === null) {
-          watched = new MutationObserver(() => follow(store));
-          watched.observe(root, { attributeFilter: ["data-mantine-color-scheme"] });
-        }
-        document.body.setAttribute("data-ag-theme-mode", scheme() || "light");
-        return scheme() || window.dash_clientside.no_update;
-      },
-    },
-  });
+  function watch_scheme(_, store) {
+    if (watched === null) {
+      watched = new MutationObserver(() => follow(store));
+      watched.observe(root, { attributeFilter: ["data-mantine-color-scheme"] });
+    }
+    document.body.setAttribute("data-ag-theme-mode", scheme() || "light");
+    return scheme() || window.dash_clientside.no_update;
+  }
+
+  // A new figure with the axes where the reader has put them in the one that is shown. Plotly's own uirevision would do
+  // it, but Dash 4.4 hands a zoomed figure to Plotly a second time, which takes the zoom for the figure's own.
+  function keep_view(figure, id) {
+    const shown = document.querySelector(`#${id} .js-plotly-plot`);
+    const old = shown && shown.layout;
+    if (!figure || !old || !old.uirevision || old.uirevision !== figure.layout.uirevision) {
+      return figure || window.dash_clientside.no_update;
+    }
+    const layout = { ...figure.layout };
+    for (const name of Object.keys(layout).filter((key) => /^[xy]axis\d*$/.test(key))) {
+      if (old[name] && old[name].autorange === false) {
+        layout[name] = { ...layout[name], range: [...old[name].range], autorange: false };
+      }
+    }
+    return { ...figure, layout };
+  }
+
+  window.dash_clientside = Object.assign({}, window.dash_clientside, { flatline: { watch_scheme, keep_view } });
 })();

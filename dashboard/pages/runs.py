@@ -77,11 +77,13 @@ def table_style(rows: int) -> dict[str, str]:
 
 def table_rows(runs: pd.DataFrame) -> list[dict[str, Any]]:
     """Rows of the listing as the grid takes them: None where something is missing, times as this machine's clock says."""
-    plain = runs.astype(object).where(runs.notna(), None)
-    plain["started"] = [
-        None if pd.isna(time) else f"{time.to_pydatetime().astimezone():%Y-%m-%d %H:%M}" for time in runs["started"]
-    ]
-    return [{str(name): value for name, value in row.items()} for row in plain.to_dict("records")]
+    return [{str(name): _plain(value) for name, value in row.items()} for row in runs.to_dict("records")]
+
+
+def _plain(value: Any) -> Any:
+    if pd.isna(value):
+        return None
+    return f"{value.to_pydatetime().astimezone():%Y-%m-%d %H:%M}" if isinstance(value, pd.Timestamp) else value
 
 
 def fingerprint(rows: list[dict[str, Any]]) -> str:

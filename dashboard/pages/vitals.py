@@ -7,7 +7,7 @@ from typing import Any
 
 import dash_mantine_components as dmc
 import plotly.graph_objects as go
-from dash import Dash, Input, Output, State, dcc, html, no_update
+from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html, no_update
 from dash.exceptions import PreventUpdate
 
 from ...runs.listing import recorded_mark
@@ -110,16 +110,28 @@ def safe_header(path: Path) -> Any:
 
 
 def _register_figure(app: Dash, logs: Path, graph_id: str) -> None:
+    """The server draws, the browser puts the reader's zoom on what it shows."""
+
     @app.callback(
-        Output(graph_id, "figure"),
-        Input(RECORDED, "data"),
-        Input(SCHEME, "data"),
-        State(URL, "pathname"),
+        Output(drawing(graph_id), "data"), Input(RECORDED, "data"), Input(SCHEME, "data"), State(URL, "pathname")
     )
     def draw(_: str, scheme: str | None, path: str) -> go.Figure:
         if scheme is None:  # the browser has not said yet; it will
             raise PreventUpdate
         return drawn(graph_id, run_at(logs, path), scheme)
+
+    app.clientside_callback(
+        ClientsideFunction("flatline", "keep_view"),
+        Output(graph_id, "figure"),
+        Input(drawing(graph_id), "data"),
+        State(graph_id, "id"),
+        prevent_initial_call=True,
+    )
+
+
+def drawing(graph_id: str) -> str:
+    """Id of the store through which a graph's figure reaches it."""
+    return f"{graph_id}-drawing"
 
 
 def _reason(error: Exception, what: str) -> str:
@@ -145,4 +157,5 @@ def _card(graph_id: str, height: int) -> html.Div:
     """A figure's place, `height` pixels high before it comes, with its caption."""
     config = {**CONFIG, "toImageButtonOptions": {"filename": graph_id, "scale": 2}}
     graph = dcc.Graph(id=graph_id, figure=WAITING, config=config, style={"height": f"{height}px"})
-    return html.Div([graph, dmc.Text(CAPTIONS[graph_id], size="sm", c="dimmed", className="caption")], className="card")
+    caption = dmc.Text(CAPTIONS[graph_id], size="sm", c="dimmed", className="caption")
+    return html.Div([dcc.Store(id=drawing(graph_id)), graph, caption], className="card")

@@ -12,12 +12,14 @@ class Head(nn.Module):
     """From hidden frames and input frames to one score a class.
 
     `output` says whether the scores are logits or probabilities; `maps` names the submodules whose output is a map
-    (clip, frame, class) and what turns it into weights ("weights", "sigmoid", "softmax-class", "softmax-time").
+    (clip, frame, class) and what turns it into weights ("weights", "sigmoid", "softmax-class", "softmax-time");
+    `attention_at_start` is what a factor on the scores, if the head has one, is worth before training.
     """
 
     output: Output
-    maps: ClassVar[dict[str, str]]
+    maps: dict[str, str]
     classification: nn.Linear
+    attention_at_start: ClassVar[float] = 1.0
 
     def gate(self, features: Tensor, inputs: Tensor) -> Tensor:
         """What reaches the recurrent layer: the convolution's features as they are, unless a head gates them."""
@@ -25,5 +27,11 @@ class Head(nn.Module):
 
     @torch.no_grad()
     def set_prior_bias(self, prior: Tensor) -> None:
-        """Start at the class prior (class,) instead of 1/2."""
-        self.classification.bias.copy_(prior_logit(prior))
+        """Start at the class prior (class,) instead of 1/2.
+
+        Under a factor a on the scores the bias is logit(prior) / a for logits, logit(prior / a) for probabilities: with
+        the plain logit an attention head that gives probabilities starts further off than without any.
+        """
+        factor = self.attention_at_start
+        bias = prior_logit(prior) / factor if self.output == "logits" else prior_logit(prior / factor)
+        self.classification.bias.copy_(bias)

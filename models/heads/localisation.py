@@ -8,6 +8,16 @@ from .base import Head
 Axis = Literal["class", "time"]
 
 
+def checked_axis(axis: str) -> Axis:
+    """The softmax's axis.
+
+    Raises ValueError for anything but "class" and "time".
+    """
+    if axis not in ("class", "time"):
+        raise ValueError(f"axis is {axis!r} (recipe, model.head_options); give class or time")
+    return axis
+
+
 def localisation_weights(scores: Tensor, axis: Axis, mask: Tensor | None) -> Tensor:
     """Softmax of (clip, frame, class) over classes, where classes compete for a frame, or over time."""
     return scores.softmax(dim=-1) if axis == "class" else masked_softmax_time(scores, mask)
@@ -18,7 +28,7 @@ class LocalisationHead(Head):
 
     y = sum_t cla * loc / sum_t loc, with cla a sigmoid (probabilities) or linear (logits).
 
-    axis : the softmax's axis; the paper's is "class", where weights start at 1/K and every class competes for each frame
+    axis : the softmax's; the paper's is "class", where weights start at 1/K and every class competes for each frame
     sigmoid : the paper's sigmoid on the classification
     """
 
@@ -28,9 +38,10 @@ class LocalisationHead(Head):
         self, n_hidden: int, n_classes: int, n_mels: int, *, sigmoid: bool = True, axis: Axis = "class"
     ) -> None:
         super().__init__()
+        self.axis: Axis = checked_axis(axis)
         self.classification = nn.Linear(n_hidden, n_classes)
         self.localisation = nn.Linear(n_hidden, n_classes)
-        self.sigmoid, self.axis = sigmoid, axis
+        self.sigmoid = sigmoid
         self.output = "probabilities" if sigmoid else "logits"
         self.maps = {"localisation": f"softmax-{axis}"}
 

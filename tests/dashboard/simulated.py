@@ -107,6 +107,7 @@ def write(log: RunLog, first: int, last: int, collapsed: bool = False, **changed
         log.append({**row(iteration, random, collapsed), **changed})
         if iteration % 50 == 49:
             log.append_evaluation(evaluation(iteration, collapsed))
+    log._iterations.flush()
 
 
 def healthy(path: Path) -> None:
@@ -134,7 +135,6 @@ def running(path: Path) -> RunLog:
     """A run that is still written: the log is open, 120 of 350 iterations are on disk."""
     log = RunLog(path, info(350))
     write(log, 0, 120)
-    log._iterations.flush()
     return log
 
 

@@ -1,0 +1,68 @@
+# Two commands do everything on a machine with Python >= 3.11 and make:
+#   make demo   install, tell the story, serve the dashboard on 127.0.0.1:8050
+#   make test   install what tests need, a headless Chromium included where it can, and run them all
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# A registry that does not answer at once is asked again; pip itself retries single requests only.
+retry = for attempt in 1 2 3; do $(1) && break; \
+	if [ $$attempt = 3 ]; then echo "gave up after 3 tries: $(1)" >&2; exit 1; fi; sleep $$((attempt * 5)); done
+INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
+
+.PHONY: demo quick-demo test bench lint typecheck format screenshots clean
+
+demo: $(VENV)/installed
+	$(BIN)/flatline demo
+
+quick-demo: $(VENV)/installed
+	$(BIN)/flatline demo --quick --no-serve
+
+test: $(VENV)/installed-test chromium
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+bench: $(VENV)/installed-test
+	$(BIN)/python tests/benchmarks/run.py $(BENCH_ARGS)
+
+lint: $(VENV)/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+typecheck: $(VENV)/installed-dev
+	$(BIN)/pyright --pythonpath $(BIN)/python
+
+format: $(VENV)/installed-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+screenshots: $(VENV)/installed-test chromium
+	$(BIN)/python -m flatline.dashboard.screenshots logs docs/images
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "$(PYTHON) is older than 3.11; name another: make PYTHON=python3.12 ..." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed: $(VENV)/bin/python pyproject.toml
+	@echo "installing flatline and what it needs (a few minutes, torch is large) ..."
+	@$(call retry,$(INSTALL) --editable .)
+	@touch $@
+
+$(VENV)/installed-test: $(VENV)/installed
+	@$(call retry,$(INSTALL) --editable '.[test]')
+	@touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed
+	@$(call retry,$(INSTALL) --editable '.[dev]')
+	@touch $@
+
+# Debian's Chromium, where there is none yet and apt may be used; the browser tests skip, and say so, where this fails.
+.PHONY: chromium
+chromium:
+	@command -v chromium chromium-browser google-chrome >/dev/null 2>&1 || \
+		{ command -v apt-get >/dev/null 2>&1 && [ "$$(id -u)" = 0 ] && echo "installing Chromium for the browser tests ..." && \
+		{ $(call retry,{ apt-get update -qq && apt-get install -y -qq chromium; } >/dev/null); }; } || \
+		echo "no Chromium is to be had here: the browser tests will skip"
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache

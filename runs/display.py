@@ -1,0 +1,87 @@
+"""What a person sees while something runs: progress on stderr, tables on stdout."""
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from .train import Reached
+
+ERRORS = Console(stderr=True)
+
+
+def stdout() -> Console:
+    """For tables; 140 columns wide where it is no terminal."""
+    console = Console()
+    return console if console.is_terminal else Console(width=140)
+
+
+def _bar() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(compact=True),
+        TextColumn("{task.fields[state]}"),
+        console=ERRORS,
+        disable=not ERRORS.is_terminal,
+    )
+
+
+@contextmanager
+def counting(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar for work of known size: the callable takes (done, total).
+
+    Nothing is shown until it is called, nor where stderr is no terminal.
+    """
+    with _bar() as bar:
+        started = []
+
+        def report(done: int, total: int) -> None:
+            if not started:
+                started.append(bar.add_task(what, total=total, state=""))
+            bar.update(started[0], completed=done, total=total)
+
+        yield report
+
+
+@contextmanager
+def training(iterations: int) -> Iterator[Callable[[Reached], None]]:
+    """A bar with loss, gradient norm, and lwlrap beside what it must be held against.
+
+    Where stderr is no terminal there is a line an evaluation instead.
+    """
+    with _bar() as bar:
+        task = bar.add_task("training", total=iterations, state="")
+        told: list[int] = []
+
+        def report(reached: Reached) -> None:
+            bar.update(task, completed=reached.iteration, state=in_words(reached))
+            evaluated = reached.evaluation["iteration"]
+            if not ERRORS.is_terminal and evaluated not in told:
+                told.append(evaluated)
+                ERRORS.print(f"iteration {reached.iteration} of {iterations}  {in_words(reached)}", soft_wrap=True)
+
+        yield report
+
+
+def in_words(reached: Reached) -> str:
+    """One line on where a run stands.
+
+    >>> in_words(Reached(50, 0.0812, 0.0123, {"lwlrap": 0.066, "chance": 0.062, "constant": 0.07}))
+    'loss 0.081  gradient norm 1.23e-02  lwlrap 0.066 (chance 0.062, constant 0.070)'
+    """
+    lwlrap, chance, constant = (number(reached.evaluation[key]) for key in ("lwlrap", "chance", "constant"))
+    training = f"loss {reached.loss:.3f}  gradient norm {reached.gradient_norm:.2e}"
+    return f"{training}  lwlrap {lwlrap} (chance {chance}, constant {constant})"
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A score for a table; a dash where there is none.
+
+    >>> number(0.0634), number(float("nan")), number(None)
+    ('0.063', '–', '–')
+    """
+    return "–" if value is None or math.isnan(value) else f"{value:.{digits}f}"

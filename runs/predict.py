@@ -1,0 +1,102 @@
+"""Scores of clips by a trained run, in Kaggle's submission form."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from ..data import DataError, FeatureSettings, Features, extract, load_dataset, pad, scaling_from_dict
+from ..diagnostics.errors import RunError
+from ..models import Tagger, build
+from .checkpoints import load_weights
+from .evaluate import scores_of
+from .recipe import Recipe, recipe_from_dict
+from .run import Run
+from .task import Clips, Scaling
+
+AUDIO = {".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff"}
+
+
+class Predictor:
+    """A run's network with the weights of its best evaluation, and the way from clips to its input.
+
+    Raises RunError if the run has no recipe (a loop of the user's own) or no checkpoint.
+    """
+
+    def __init__(self, run: Run) -> None:
+        if not run.recipe or "data" not in run.info:
+            raise RunError(f"run {run.name} was recorded from a loop of its own and has no recipe to predict with")
+        self.classes = run.classes
+        self.settings = FeatureSettings(**run.info["data"]["features"])
+        self.scaling: Scaling = scaling_from_dict(run.info["data"]["scaling"])
+        self.recipe = recipe_from_dict(run.recipe, f"run {run.name}")
+        self.model = rebuild(self.recipe, len(self.classes), self.settings.n_mels)
+        self.checkpoint = load_weights(run.path, self.model)
+
+    def probabilities(self, features: Features) -> np.ndarray:
+        """(clip, class) probabilities, whatever the head gives; a clip that could not be read is NaN throughout."""
+        usable = np.flatnonzero(features.n_frames > 0)
+        scores = np.full((len(features), len(self.classes)), np.nan, dtype=np.float32)
+        if usable.size:
+            given, _ = scores_of(self.model, self._batches(features, usable), use_mask=self.recipe.data.mask)
+            scores[usable] = _sigmoid(given) if self.model.output == "logits" else given
+        return scores
+
+    def _batches(self, features: Features, indices: np.ndarray, size: int = 64) -> Iterator[Clips]:
+        for start in range(0, len(indices), size):
+            some = indices[start : start + size]
+            padded, mask = pad([features[index] for index in some.tolist()], self.settings.n_frames)
+            inputs = torch.from_numpy(np.ascontiguousarray(self.scaling.apply(padded), dtype=np.float32))
+            yield Clips(inputs, torch.from_numpy(mask), torch.empty(len(some), 0), some)
+
+
+def rebuild(recipe: Recipe, n_classes: int, n_mels: int) -> Tagger:
+    """The recipe's network, its weights still random."""
+    model = recipe.model
+    return build(
+        model.architecture,
+        model.head,
+        n_classes=n_classes,
+        n_mels=n_mels,
+        options=model.options,
+        head_options=model.head_options,
+    )
+
+
+def predict(
+    run: Run, root: Path, *, skip_bad: bool = False, progress: Callable[[int, int], None] | None = None
+) -> tuple[pd.DataFrame, list[str]]:
+    """A table of `fname` and one column a class, and what was left out and why.
+
+    root : a data root, whose test clips are scored, or any folder of audio files
+    Raises DataError if there is nothing to score, or for a clip that cannot be used unless `skip_bad` says to leave it out.
+    """
+    predictor = Predictor(run)
+    paths = clips_under(root)
+    features = extract(paths, predictor.settings, progress=progress, on_bad="skip" if skip_bad else "raise")
+    table = pd.DataFrame(predictor.probabilities(features), columns=predictor.classes)
+    table.insert(0, "fname", [path.name for path in paths])
+    left_out = [str(problem) for _, problem in features.bad]
+    return table.drop(index=[index for index, _ in features.bad]), left_out
+
+
+def clips_under(root: Path) -> list[Path]:
+    """The test clips of a data root, or the audio files of a plain folder, in order of name.
+
+    Raises DataError if there are none.
+    """
+    if not root.is_dir():
+        raise DataError(f"{root} is not a folder (--data); give a data root or a folder of audio files")
+    paths = sorted(path for path in root.iterdir() if path.suffix.lower() in AUDIO)
+    if not paths:
+        dataset = load_dataset(root, on_problem="collect")
+        paths = [dataset.clips[index].path for index in dataset.split("test")]
+    if not paths:
+        raise DataError(f"{root} has no test clips and no audio files of its own (--data); give a folder that has")
+    return paths
+
+
+def _sigmoid(logits: np.ndarray) -> np.ndarray:
+    return torch.from_numpy(logits).sigmoid().numpy()

@@ -1,0 +1,30 @@
+import pytest
+
+from flatline.dashboard.addresses import Address, parse, run_address, run_path
+
+
+@pytest.mark.parametrize("name", ["plain", "with space", "dots.in.it", "100% ü", "a?b#c"])
+def test_a_runs_address_leads_back_to_its_name(name):
+    assert parse(run_address(name)) == Address("vitals", name)
+
+
+def test_the_root_is_the_runs_page():
+    assert parse("/") == Address("runs")
+
+
+@pytest.mark.parametrize("path", ["/run", "/run/x", "/run/x/vitals/more", "/elsewhere"])
+def test_other_paths_have_no_address(path):
+    assert parse(path) is None
+
+
+@pytest.mark.parametrize("name", ["..", ".", "", None, "../x", "a/../../x", "a\\b", "x\0", ".hidden"])
+def test_a_name_that_leads_out_of_the_logs_is_refused(tmp_path, name):
+    logs = tmp_path / "logs"
+    for folder in (logs, tmp_path / "x", logs / ".hidden"):
+        folder.mkdir()
+    assert run_path(logs, name) is None
+
+
+def test_a_run_directly_under_the_logs_is_found(tmp_path):
+    (tmp_path / "a run.2").mkdir()
+    assert run_path(tmp_path, "a run.2") == tmp_path / "a run.2"

@@ -1,0 +1,68 @@
+import numpy as np
+import pandas as pd
+
+from flatline.dashboard.figures import gradient_lines, gradient_lines_figure
+from flatline.dashboard.figures.gradient_lines import part_norms
+from flatline.runs.run import Run
+
+PARTS = {"conv.weight": "conv", "conv.bias": "conv", "gru.weight": "rnn"}
+
+
+def tables(rows=100):
+    index = pd.Index(range(rows), name="iteration")
+    norms = pd.DataFrame({"conv.weight": 3.0, "conv.bias": 4.0, "gru.weight": 12.0}, index=index)
+    return pd.DataFrame({"gradient_norm_total": 13.0, "gradient_norm_mean": 19 / 3}, index=index), norms
+
+
+def note(figure):
+    return next(annotation.text for annotation in figure.layout.annotations if annotation.name == "note")
+
+
+def test_total_mean_and_parts_stand_on_a_logarithmic_axis():
+    figure = gradient_lines_figure(*tables(), PARTS)
+    assert {trace.name: trace.y[0] for trace in figure.data} == {"total": 13, "mean": np.float32(19 / 3), "conv": 5, "rnn": 12}
+    assert figure.layout.yaxis.type == "log"
+    assert figure.layout.xaxis.title.text == "iteration"
+
+
+def test_a_part_is_nan_only_where_none_of_it_had_a_gradient():
+    _, norms = tables(4)
+    norms.iloc[1, 0] = np.nan
+    norms.iloc[2, :2] = np.nan
+    assert part_norms(norms, PARTS)["conv"].tolist()[:2] == [5, 4]
+    assert np.isnan(part_norms(norms, PARTS)["conv"][2])
+
+
+def test_many_points_are_thinned_and_it_is_said():
+    scalars, norms = tables(20_000)
+    scalars.loc[7777, "gradient_norm_total"] = 1e-9
+    figure = gradient_lines_figure(scalars, norms, PARTS)
+    assert figure.data[0].y.min() == np.float32(1e-9)
+    assert "1,200 of 20,000 points" in note(figure)
+    assert all(len(trace.x) <= 1200 for trace in figure.data)
+
+
+def test_zeros_are_not_drawn_but_said():
+    scalars, norms = tables()
+    scalars.loc[50:, "gradient_norm_total"] = 0.0
+    figure = gradient_lines_figure(scalars, norms, PARTS)
+    assert figure.data[0].x.max() == 49
+    assert "exactly zero, below the axis: total (50 iterations)" in note(figure)
+
+
+def test_what_is_absent_is_said_and_the_rest_is_drawn():
+    scalars, norms = tables()
+    figure = gradient_lines_figure(scalars[["gradient_norm_mean"]], norms * np.nan, PARTS)
+    assert [trace.name for trace in figure.data] == ["mean"]
+    assert "not recorded: total" in note(figure)
+
+
+def test_nothing_recorded_says_so():
+    figure = gradient_lines_figure(pd.DataFrame(), pd.DataFrame(), {})
+    assert "no gradient norms" in figure.layout.annotations[0].text
+
+
+def test_a_gap_in_a_recorded_run_is_a_break_of_the_line(logs):
+    total = gradient_lines(Run(logs / "gaps")).data[0]
+    assert np.isnan(total.y).sum() == 1
+    assert not ((total.x >= 200) & (total.x < 220) & ~np.isnan(total.y)).any()
