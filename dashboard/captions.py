@@ -2,31 +2,32 @@
 
 CAPTIONS = {
     "gradient-heatmap": (
-        "Each row is a parameter in the order a clip meets it, each column a few iterations; bright rows learn, dark ones barely "
-        "move. A collapse is a whole part turning dark at one moment and staying so; grey was not recorded."
+        "Each row is a parameter in the order a clip meets it, each column a few iterations; bright rows learn, dark "
+        "ones barely move. A collapse is a whole part turning dark and staying so; grey was not recorded."
     ),
     "gradient-lines": (
-        "The whole network's gradient and that of its parts, each step of the axis ten times the next. In a collapse the RNN "
-        "falls thousands of times below the head and stays there; healthy parts lie within about a factor of a hundred."
+        "The gradient of the whole network and of its parts on a logarithmic axis. In a collapse the RNN falls thousands "
+        "of times below the head and stays there; healthy parts lie within about a factor of a hundred."
     ),
     "loss": (
-        "A net that answers ½ for every class rests at ln 2, one that only knows how common each class is rests at H0. A loss "
-        "that lies flat on either line has learned nothing more from the clips; learning goes below H0."
+        "A net that answers ½ for every class rests at ln 2, one that only knows how common each class is rests at H0. "
+        "A loss that lies flat on either line has learned nothing more from the clips; learning goes below H0."
     ),
     "lwlrap": (
-        "How high the true labels are ranked, 1 at best. A random ranking scores chance, one fixed ranking for all clips scores "
-        "the constant level; a collapsed net stays within 0.02 of the higher of the two."
+        "How high the true labels are ranked, 1 at best. A random ranking scores chance, one fixed ranking for all clips "
+        "scores the constant level; a collapsed net stays within 0.02 of the higher of the two."
     ),
     "output-health": (
-        "rho near 1 means that the output still feels the labels, below 0.3 the gradient is killed. A rank agreement near 1 or "
-        "one class on top for all clips means that the net gives every clip the same answer."
+        "rho near 1 means that the output still feels the labels, below 0.3 the gradient is killed. A rank agreement "
+        "near 1, or one class on top for all clips, means that the net gives every clip the same answer."
     ),
 }
 """Captions by graph id."""
 
 CONSTANT_LEVEL = (
-    "“At the constant level”: the last lwlrap is not more than 0.02 above the higher of chance (a random ranking) and the constant "
-    "level (one ranking for all clips, by how common each class was in training). Such a net has learned nothing that tells clips apart."
+    "“At that level”: the last lwlrap is not more than 0.02 above the higher of chance (a random ranking) and the "
+    "constant level (one ranking for all clips, by how common each class was in training). Such a net has learned "
+    "nothing that tells clips apart."
 )
 """What the runs table's mark means."""
 
@@ -35,7 +36,7 @@ def constant_level_alert(lwlrap: float, chance: float, constant: float) -> str:
     """The plain words for a run whose last lwlrap is at the constant level; levels are lwlrap, NaN where unknown."""
     return (
         f"Its last lwlrap, {lwlrap:.3f}, is no better than one fixed ranking of the classes for every clip "
-        f"(constant level {_number(constant)}, chance {_number(chance)}): so far this net does not tell the clips apart."
+        f"(constant level {_number(constant)}, chance {_number(chance)}): so far it does not tell the clips apart."
     )
 
 

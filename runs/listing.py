@@ -152,7 +152,7 @@ def _scores(path: Path) -> dict[str, Any]:
     last = {name: evaluations[-1].get(name) for name in SCORES}
     values = {name: math.nan if value is None else value for name, value in last.items()}
     level = at_constant_level(values["lwlrap"], values["chance"], values["constant"])
-    best = np.fmax.reduce([math.nan if row.get("lwlrap") is None else row["lwlrap"] for row in evaluations])
+    best = np.fmax.reduce(np.array([row.get("lwlrap") for row in evaluations], dtype=np.float64))  # None becomes NaN
     return {**values, "best_lwlrap": float(best), "at_constant_level": level}
 
 

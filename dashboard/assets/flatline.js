@@ -31,7 +31,8 @@
     }
     const layout = { ...figure.layout };
     for (const name of Object.keys(layout).filter((key) => /^[xy]axis\d*$/.test(key))) {
-      if (old[name] && old[name].autorange === false) {
+      const same = old[name] && (old[name].type || "linear") === (layout[name].type || "linear");
+      if (same && old[name].autorange === false) {
         layout[name] = { ...layout[name], range: [...old[name].range], autorange: false };
       }
     }

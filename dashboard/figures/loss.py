@@ -75,8 +75,8 @@ def _levels(entropy: pd.Series, loss_kind: str | None) -> dict[str, float]:
     """Labels and values of the levels; H0 is the last recorded, since that is the one of the most labels."""
     if loss_kind not in BINARY:
         return {}
-    known = {"H0": float(value) for value in entropy.dropna().tail(1)}
-    found = {"ln 2": math.log(2), **known}
+    known = entropy.dropna()
+    found = {"ln 2": math.log(2), "H0": float(known.iloc[-1]) if len(known) else math.nan}
     return {f"{name} = {value:.3f} ({MEANING[name]})": value for name, value in found.items() if value > 0}
 
 

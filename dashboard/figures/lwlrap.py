@@ -16,12 +16,12 @@ DASHES = {"chance": "dot", "constant": "dash"}
 
 
 def lwlrap(run: Run, theme: str = "light") -> go.Figure:
-    """lwlrap of a run's evaluations."""
+    """The lwlrap of a run's evaluations."""
     return lwlrap_figure(run.evaluations, theme, revision=run.name)
 
 
 def lwlrap_figure(evaluations: pd.DataFrame, theme: str = "light", *, revision: str | None = None) -> go.Figure:
-    """lwlrap and lrap by iteration on an axis from 0 to 1, with chance and the constant level drawn in.
+    """The lwlrap and lrap by iteration on an axis from 0 to 1, with chance and the constant level drawn in.
 
     evaluations : iteration x (lwlrap, lrap, chance, constant)
     """

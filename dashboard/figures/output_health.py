@@ -14,10 +14,10 @@ from .theme import Theme, blank, message, note, theme_named
 TITLE = "Output health"
 
 FLOOR = 0.3
-"""rho below which the gradient is killed: healthy and plateau runs stay above .54 (FINDINGS §1, D2)."""
+"""rho below which the gradient is killed: healthy and plateau runs stay above .54 (FINDINGS §1)."""
 
 AGREEMENT = 0.98
-"""Correlation of rankings above which all clips are ranked alike: collapsed >= .996, learning <= .92 (FINDINGS §1, D3)."""
+"""Correlation of rankings above which all clips are ranked alike: collapsed >= .996, learning <= .92 (FINDINGS §1)."""
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ POINTS = 1200
 def min_binned(table: pd.DataFrame, columns: int = COLUMNS) -> tuple[pd.DataFrame, int]:
     """The lowest value of each bin of iterations, indexed by the bin's first iteration.
 
-    The lowest, since a mean hides the death of a parameter among its neighbours. Bins are as wide as rows lie apart, or as
-    wide as it takes; a bin in which nothing was recorded is NaN.
+    The lowest, since a mean hides the death of a parameter among its neighbours. Bins are as wide as rows lie apart,
+    or as wide as it takes; a bin in which nothing was recorded is NaN.
 
     table   : iteration (ascending) x anything
     columns : bins, at most

@@ -62,7 +62,7 @@ def register(app: Dash, listing: Listing) -> None:
 
 
 def changed_rows(listing: Listing, seen: str | None) -> tuple[Any, ...]:
-    """Rows, the table's size, their fingerprint and which of table and invitation shows; nothing where nothing changed."""
+    """Rows, the table's size, their fingerprint, and which of table and invitation shows; no updates without news."""
     rows = table_rows(listing.table())
     mark = fingerprint(rows)
     if mark == seen:
@@ -76,7 +76,7 @@ def table_style(rows: int) -> dict[str, str]:
 
 
 def table_rows(runs: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows of the listing as the grid takes them: None where something is missing, times as this machine's clock says."""
+    """Rows of the listing as the grid takes them: None where something is missing, times by this machine's clock."""
     return [{str(name): _plain(value) for name, value in row.items()} for row in runs.to_dict("records")]
 
 
@@ -106,8 +106,8 @@ def _empty(logs: Path) -> dmc.Paper:
                 dmc.Text(f"There is no recorded run under {logs}. Make one, and it appears here by itself:"),
                 dmc.Code(FIRST_COMMANDS, block=True),
                 dmc.Text(
-                    "The first trains on embedded data, the second on a data set of your own. Is this the wrong folder? "
-                    "Start the dashboard with another: flatline dashboard LOGS",
+                    "The first trains on embedded data, the second on a data set of your own. Is this the wrong "
+                    "folder? Start the dashboard with another: flatline dashboard LOGS",
                     c="dimmed",
                     size="sm",
                 ),

@@ -88,7 +88,7 @@ def run_at(logs: Path, path: str) -> Path:
 
 
 def news(path: Path, seen: str | None) -> tuple[Any, bool]:
-    """The mark of what is recorded, if it is not the one that was seen; and whether there is nothing more to wait for."""
+    """The mark of what is recorded, if it is not the one that was seen; and whether nothing more will come."""
     mark = recorded_mark(path)
     return (no_update if mark == seen else mark), status_of(path) != "running"
 

@@ -66,7 +66,7 @@ def _progress(run: Run) -> html.Div:
 def _scores(evaluations: pd.DataFrame) -> list[html.Div]:
     score, chance, constant = (_last(evaluations, name) for name in ("lwlrap", "chance", "constant"))
     dead = at_constant_level(score, chance, constant)
-    colour = {True: "red", False: "teal", None: None}[dead]
+    colour = {True: "red", False: "teal"}.get(dead) if dead is not None else None
     when = f"at iteration {evaluations.index[-1]:,}" if len(evaluations) else "not evaluated yet"
     return [
         _tile("lwlrap", _number(score), when, colour=colour),
@@ -117,7 +117,8 @@ def _nothing_yet(status: str) -> dmc.Alert:
 def _stopped(run: Run) -> str:
     planned = run.info.get("iterations_planned")
     how = {"failed": "failed", "interrupted": "was interrupted"}[run.status]
-    return f"This run {how} after {len(run):,} iterations{f' of {planned:,}' if planned else ''}. What it recorded until then is below."
+    goal = f" of {planned:,}" if planned else ""
+    return f"This run {how} after {len(run):,} iterations{goal}. What it recorded until then is below."
 
 
 def _last(table: pd.DataFrame, name: str) -> float:

@@ -3,7 +3,6 @@ import os
 from pathlib import Path
 
 import pytest
-
 from flatline.dashboard.app import create_app
 from flatline.dashboard.screenshots import browser
 from flatline.dashboard.serving import in_thread
@@ -76,7 +75,9 @@ def open_page(chromium):
         pages.append(page)
         page.on("console", lambda said: troubles.append(said.text) if said.type == "error" else None)
         page.on("pageerror", lambda error: troubles.append(str(error)))
-        page.on("request", lambda sent: None if sent.url.startswith((base, "data:", "blob:")) else troubles.append(sent.url))
+        page.on(
+            "request", lambda sent: None if sent.url.startswith((base, "data:", "blob:")) else troubles.append(sent.url)
+        )
         page.goto(base + path)
         return page
 

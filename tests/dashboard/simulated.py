@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import numpy as np
-
 from flatline.runs.log import RunLog
 
 CLASSES = [f"class {index}" for index in range(14)]

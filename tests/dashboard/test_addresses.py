@@ -1,5 +1,4 @@
 import pytest
-
 from flatline.dashboard.addresses import Address, parse, run_address, run_path
 
 

@@ -3,9 +3,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 import flatline
+import pytest
 from flatline.dashboard.app import create_app, page_at
 from flatline.runs.listing import Listing
 
@@ -38,7 +37,9 @@ def test_an_unknown_run_lists_the_known_ones_with_links(logs):
     assert '"href": "/"' in page
 
 
-@pytest.mark.parametrize("path", ["/run/../logs/vitals", "/run/..%2Foutside/vitals", "/run/%2e%2e/vitals", "/run/..%5Coutside/vitals"])
+@pytest.mark.parametrize(
+    "path", ["/run/../logs/vitals", "/run/..%2Foutside/vitals", "/run/%2e%2e/vitals", "/run/..%5Coutside/vitals"]
+)
 def test_no_path_leads_out_of_the_logs(simulated, tmp_path, path):
     simulated.nearly_nothing(tmp_path / "outside")
     (tmp_path / "logs").mkdir()

@@ -1,5 +1,4 @@
 import pytest
-
 from flatline.dashboard.figures.theme import DARK, LIGHT
 
 pytestmark = pytest.mark.browser
@@ -24,7 +23,9 @@ def wait_for_figures(page, graphs=GRAPHS):
         page.wait_for_function(DRAWN, arg=graph, timeout=15_000)
 
 
-@pytest.mark.parametrize("run", ["story-attention", "story%20double.sigmoid", "gaps", "own-loop", "empty", "interrupted"])
+@pytest.mark.parametrize(
+    "run", ["story-attention", "story%20double.sigmoid", "gaps", "own-loop", "empty", "interrupted"]
+)
 def test_the_vitals_of_every_kind_of_run_load_without_an_error(open_page, logs, run):
     page = open_page(logs, f"/run/{run}/vitals")
     page.wait_for_selector("#run-state")
@@ -58,7 +59,9 @@ def test_the_table_shows_every_run_and_filters_and_sorts(open_page, logs):
     assert names.count() == 7
     page.locator(".ag-header-cell[col-id=lwlrap] .ag-header-cell-label").click()
     page.locator(".ag-header-cell[col-id=lwlrap] .ag-header-cell-label").click()
-    page.wait_for_function("document.querySelector('.ag-row[row-index=\"0\"] .run-name').innerText === 'story-attention'")
+    page.wait_for_function(
+        "document.querySelector('.ag-row[row-index=\"0\"] .run-name').innerText === 'story-attention'"
+    )
     page.locator(".ag-floating-filter input").first.fill("sigmoid")
     page.wait_for_function("document.querySelectorAll('.ag-cell.run-name').length === 1")
 
@@ -97,7 +100,16 @@ def test_a_running_log_grows_without_a_reload_and_the_zoom_survives(open_page, s
     page.wait_for_function(f"({LAST})() === 219", timeout=15_000)
     assert page.evaluate(RANGE) == zoomed
     assert page.evaluate("window.untouched")
-    assert "220" in page.locator("#vitals-header").inner_text()
+    page.wait_for_function("document.querySelector('#vitals-header').innerText.includes('220')")
+    page.mouse.dblclick(*middle(page, "#gradient-heatmap"))
+    page.wait_for_function(f"({RANGE})()[1] === 219.5")
+    simulated.write(log, 220, 240)
+    page.wait_for_function(f"({RANGE})()[1] === 239.5", timeout=15_000)
+
+
+def middle(page, graph):
+    box = page.locator(f"{graph} .nsewdrag").first.bounding_box()
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
 
 
 def zoom(page, graph):

@@ -1,7 +1,6 @@
 import numpy as np
 import pandas as pd
 import pytest
-
 from flatline.dashboard.figures import gradient_heatmap, gradient_heatmap_figure
 from flatline.dashboard.figures.gradient_heatmap import data_flow_order, shortened
 from flatline.dashboard.figures.theme import DARK, LIGHT
@@ -109,7 +108,10 @@ def test_the_zoom_belongs_to_the_run(healthy, collapsed):
 
 
 def test_long_names_keep_what_tells_them_apart():
-    names = ["model.blocks.0.attention.input_localisation.projection.weight", "model.blocks.0.attention.input_attention.projection.weight"]
+    names = [
+        "model.blocks.0.attention.input_localisation.projection.weight",
+        "model.blocks.0.attention.input_attention.projection.weight",
+    ]
     short = [shortened(name) for name in names]
     assert len(set(short)) == 2
     assert all(len(name) <= 42 for name in short)

@@ -1,6 +1,5 @@
 import numpy as np
 import pandas as pd
-
 from flatline.dashboard.figures import gradient_lines, gradient_lines_figure
 from flatline.dashboard.figures.gradient_lines import part_norms
 from flatline.runs.run import Run
@@ -20,7 +19,12 @@ def note(figure):
 
 def test_total_mean_and_parts_stand_on_a_logarithmic_axis():
     figure = gradient_lines_figure(*tables(), PARTS)
-    assert {trace.name: trace.y[0] for trace in figure.data} == {"total": 13, "mean": np.float32(19 / 3), "conv": 5, "rnn": 12}
+    assert {trace.name: trace.y[0] for trace in figure.data} == {
+        "total": 13,
+        "mean": np.float32(19 / 3),
+        "conv": 5,
+        "rnn": 12,
+    }
     assert figure.layout.yaxis.type == "log"
     assert figure.layout.xaxis.title.text == "iteration"
 

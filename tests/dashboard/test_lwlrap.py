@@ -1,7 +1,6 @@
 import numpy as np
 import pandas as pd
 import pytest
-
 from flatline.dashboard.figures import lwlrap, lwlrap_figure
 
 

@@ -1,7 +1,6 @@
 import json
 
 from dash import no_update
-
 from flatline.dashboard.pages.runs import changed_rows, layout, table_rows
 from flatline.dashboard.pages.runs_columns import COLUMNS
 from flatline.runs.listing import COLUMNS as LISTED

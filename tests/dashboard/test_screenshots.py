@@ -1,7 +1,6 @@
 import sys
 
 import pytest
-
 from flatline.dashboard.screenshots import main, telling_runs
 
 PNG = b"\x89PNG\r\n"
@@ -12,7 +11,9 @@ def test_the_telling_runs_are_the_best_and_the_worst(logs, tmp_path):
     assert telling_runs(tmp_path) == []
 
 
-@pytest.mark.parametrize(("lacking", "expected"), [("browser", "no browser found"), ("playwright", "Playwright is not installed")])
+@pytest.mark.parametrize(
+    ("lacking", "expected"), [("browser", "no browser found"), ("playwright", "Playwright is not installed")]
+)
 def test_without_what_it_needs_it_says_so_and_ends_with_2(logs, tmp_path, monkeypatch, capsys, lacking, expected):
     monkeypatch.setattr("shutil.which", lambda name: None if lacking == "browser" else "/bin/true")
     if lacking == "playwright":
@@ -25,7 +26,19 @@ def test_without_what_it_needs_it_says_so_and_ends_with_2(logs, tmp_path, monkey
 def test_one_command_takes_every_page_light_and_dark(chromium, logs, tmp_path, capsys):
     import subprocess
 
-    command = [sys.executable, "-m", "flatline.dashboard.screenshots", str(logs), str(tmp_path), "--widths", "1280", "--runs", "own-loop"]
+    command = [
+        sys.executable,
+        "-m",
+        "flatline.dashboard.screenshots",
+        str(logs),
+        str(tmp_path),
+        "--widths",
+        "1280",
+        "--runs",
+        "own-loop",
+    ]
     subprocess.run(command, check=True, capture_output=True, timeout=120)
     names = {path.name for path in tmp_path.glob("*.png") if path.read_bytes().startswith(PNG)}
-    assert names == {f"{page}-{scheme}-1280.png" for page in ("runs", "vitals-own-loop") for scheme in ("light", "dark")}
+    assert names == {
+        f"{page}-{scheme}-1280.png" for page in ("runs", "vitals-own-loop") for scheme in ("light", "dark")
+    }

@@ -3,7 +3,6 @@ import threading
 import urllib.request
 
 import pytest
-
 from flatline.dashboard.app import create_app, serve
 from flatline.dashboard.serving import in_thread
 from flatline.diagnostics.errors import FlatlineError

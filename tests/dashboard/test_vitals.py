@@ -3,7 +3,6 @@ import shutil
 import pytest
 from dash import no_update
 from dash.exceptions import PreventUpdate
-
 from flatline.dashboard.captions import CAPTIONS
 from flatline.dashboard.pages.vitals import FIGURES, drawn, news, run_at, safe_header
 from flatline.runs.listing import recorded_mark
@@ -43,7 +42,7 @@ def test_a_corrupt_segment_is_a_message_and_no_exception(simulated, tmp_path):
 
 
 def test_news_come_once_and_end_with_the_run(simulated, live):
-    logs, log = live
+    _, log = live
     path = log.path
     first, ended = news(path, None)
     assert (first, ended) == (recorded_mark(path), False)

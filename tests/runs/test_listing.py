@@ -3,7 +3,6 @@ import math
 
 import numpy as np
 import pytest
-
 from flatline.runs.listing import COLUMNS, Listing, at_constant_level, list_runs, recorded_mark
 from flatline.runs.log import RunLog
 
@@ -68,7 +67,17 @@ def test_what_a_run_does_not_say_is_missing_and_never_zero(tmp_path):
     RunLog(tmp_path / "a").close("failed")
     listed = row(tmp_path)
     assert (listed["status"], listed["iterations"]) == ("failed", 0)
-    missing = ["architecture", "head", "loss_kind", "seed", "planned", "lwlrap", "best_lwlrap", "at_constant_level", "loss"]
+    missing = [
+        "architecture",
+        "head",
+        "loss_kind",
+        "seed",
+        "planned",
+        "lwlrap",
+        "best_lwlrap",
+        "at_constant_level",
+        "loss",
+    ]
     assert listed[missing].isna().all()
 
 
@@ -133,7 +142,9 @@ def test_a_listing_reads_again_only_what_changed(tmp_path, monkeypatch):
     listing = Listing(tmp_path)
     listing.table()
     read = []
-    monkeypatch.setattr("flatline.runs.listing._readable_row", lambda path: read.append(path.name) or {"name": path.name})
+    monkeypatch.setattr(
+        "flatline.runs.listing._readable_row", lambda path: read.append(path.name) or {"name": path.name}
+    )
     listing.table()
     assert read == []
     record(tmp_path / "b", scores=[0.9]).close()
