@@ -10,7 +10,7 @@ retry = for attempt in 1 2 3; do $(1) && break; \
 	if [ $$attempt = 3 ]; then echo "gave up after 3 tries: $(1)" >&2; exit 1; fi; sleep $$((attempt * 5)); done
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: demo quick-demo test bench lint typecheck format screenshots clean
+.PHONY: demo quick-demo test story bench lint typecheck format screenshots clean
 
 demo: $(VENV)/installed
 	$(BIN)/flatline demo
@@ -20,6 +20,9 @@ quick-demo: $(VENV)/installed
 
 test: $(VENV)/installed-test chromium
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+story: $(VENV)/installed
+	$(BIN)/python tests/benchmarks/story.py $(STORY_ARGS)
 
 bench: $(VENV)/installed-test
 	$(BIN)/python tests/benchmarks/run.py $(BENCH_ARGS)
@@ -56,13 +59,16 @@ $(VENV)/installed-dev: $(VENV)/installed
 	@$(call retry,$(INSTALL) --editable '.[dev]')
 	@touch $@
 
-# Debian's Chromium, where there is none yet and apt may be used; the browser tests skip, and say so, where this fails.
+# Debian's Chromium, where there is none yet and apt may be used; where that fails the browser tests skip, and say so.
+BROWSERS := chromium chromium-browser google-chrome
 .PHONY: chromium
 chromium:
-	@command -v chromium chromium-browser google-chrome >/dev/null 2>&1 || \
-		{ command -v apt-get >/dev/null 2>&1 && [ "$$(id -u)" = 0 ] && echo "installing Chromium for the browser tests ..." && \
-		{ $(call retry,{ apt-get update -qq && apt-get install -y -qq chromium; } >/dev/null); }; } || \
-		echo "no Chromium is to be had here: the browser tests will skip"
+	@for browser in $(BROWSERS); do command -v $$browser >/dev/null && exit 0; done; \
+	if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+		echo "installing Chromium for the browser tests ..."; \
+		( $(call retry,apt-get update -qq >/dev/null && apt-get install -y -qq chromium >/dev/null) ) && exit 0; \
+	fi; \
+	echo "no Chromium is to be had here: the browser tests will skip"
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache

@@ -6,16 +6,16 @@ CAPTIONS = {
         "ones barely move. A collapse is a whole part turning dark and staying so; grey was not recorded."
     ),
     "gradient-lines": (
-        "The gradient of the whole network and of its parts on a logarithmic axis. In a collapse the RNN falls thousands "
-        "of times below the head and stays there; healthy parts lie within about a factor of a hundred."
+        "The gradient of the whole network and of its parts on a logarithmic axis. In a collapse the RNN falls "
+        "thousands of times below the head and stays there; healthy parts lie within about a factor of a hundred."
     ),
     "loss": (
         "A net that answers ½ for every class rests at ln 2, one that only knows how common each class is rests at H0. "
         "A loss that lies flat on either line has learned nothing more from the clips; learning goes below H0."
     ),
     "lwlrap": (
-        "How high the true labels are ranked, 1 at best. A random ranking scores chance, one fixed ranking for all clips "
-        "scores the constant level; a collapsed net stays within 0.02 of the higher of the two."
+        "How high the true labels are ranked, 1 at best. A random ranking scores chance, one fixed ranking for all "
+        "clips scores the constant level; a collapsed net stays within 0.02 of the higher of the two."
     ),
     "output-health": (
         "rho near 1 means that the output still feels the labels, below 0.3 the gradient is killed. A rank agreement "
@@ -35,8 +35,9 @@ CONSTANT_LEVEL = (
 def constant_level_alert(lwlrap: float, chance: float, constant: float) -> str:
     """The plain words for a run whose last lwlrap is at the constant level; levels are lwlrap, NaN where unknown."""
     return (
-        f"Its last lwlrap, {lwlrap:.3f}, is no better than one fixed ranking of the classes for every clip "
-        f"(constant level {_number(constant)}, chance {_number(chance)}): so far it does not tell the clips apart."
+        f"Its last lwlrap, {lwlrap:.3f}, is not more than 0.02 above what no learning scores (one fixed ranking of "
+        f"the classes for every clip {_number(constant)}, a random one {_number(chance)}): so far this net does not "
+        "tell the clips apart."
     )
 
 

@@ -1,3 +1,6 @@
+from collections.abc import Iterable
+
+
 class FlatlineError(ValueError):
     """Something a user gave is wrong; the message says what, where, and what to do."""
 
@@ -22,7 +25,7 @@ class UnknownNameError(FlatlineError):
     """A name that nothing answers to; the message lists the known ones."""
 
 
-def unknown(what: str, name: str, known: object, where: str) -> UnknownNameError:
+def unknown(what: str, name: str, known: Iterable[object], where: str) -> UnknownNameError:
     """The error for a name that is not known, listing those that are."""
-    listed = ", ".join(sorted(str(entry) for entry in known)) or "none"  # type: ignore[union-attr]
+    listed = ", ".join(sorted(str(entry) for entry in known)) or "none"
     return UnknownNameError(f"unknown {what} {name!r} ({where}); known: {listed}")

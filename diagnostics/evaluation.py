@@ -8,10 +8,12 @@ from .lwlrap import chance_level, constant_level, label_precisions, tie_share
 
 
 def evaluation_row(scores: np.ndarray, target: np.ndarray, prior: np.ndarray | None, loss: float) -> dict[str, Any]:
-    """lwlrap and lrap with what they must be held against, and per-class values.
+    """An evaluation's lwlrap and lrap with what they must be held against, and per-class values.
 
     scores : (clip, class); a NaN among them makes the scores NaN, not the run fail
+    target : (clip, class) multi-hot
     prior : (class,) of the training clips; None leaves the constant level NaN
+    Raises ShapeError if prior and target differ in classes.
     """
     levels = {
         "loss": loss,

@@ -9,16 +9,17 @@ MAX_FRAMES = 256
 
 
 def encode_map(values: np.ndarray) -> dict[str, Any]:
-    """A map (frame, class) as `frames`, `classes`, `low` and `high` per class, and `values` bytes; NaN is kept.
+    """A map (frame, class) as `frames`, `classes`, `low` and `high` per class, and `values` bytes.
 
     Level 255 is NaN; 0 to 254 lie evenly between a class's low and high, so the error is at most 1/508 of its range.
+    Infinity, which has no level, becomes NaN.
     """
-    values = np.asarray(bin_frames(values), dtype=np.float32)  # (frame, class)
-    with np.errstate(invalid="ignore"):
-        low = np.fmin.reduce(values, axis=0)
-        high = np.fmax.reduce(values, axis=0)
-        scaled = (values - low) / np.where(high > low, high - low, 1)
-    levels = np.where(np.isfinite(scaled), np.rint(np.nan_to_num(scaled) * 254), 255).astype(np.uint8)
+    values = np.asarray(values, dtype=np.float32)
+    values = bin_frames(np.where(np.isfinite(values), values, np.float32(np.nan)))  # (frame, class)
+    low = np.fmin.reduce(values, axis=0)
+    high = np.fmax.reduce(values, axis=0)
+    scaled = (values - low) / np.where(high > low, high - low, 1)
+    levels = np.where(np.isnan(scaled), 255, np.rint(np.nan_to_num(scaled) * 254)).astype(np.uint8)
     return {
         "frames": float(values.shape[0]),
         "classes": float(values.shape[1]),

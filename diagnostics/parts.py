@@ -12,45 +12,48 @@ NORMS = (nn.modules.batchnorm._BatchNorm, nn.LayerNorm, nn.GroupNorm)
 def parameter_parts(model: nn.Module, names: Iterable[str], maps: Iterable[str] = ()) -> list[str]:
     """conv, rnn, attention, head or other for each parameter, by the type and place of its module.
 
+    A linear layer after the last recurrent or convolutional one is the head, one before it is other; norms go with what
+    stands before them. Order is that in which the model registers its modules.
+
     names : parameters, as `named_parameters` gives them
-    maps : paths of modules that give attention maps
-    A linear layer after the last recurrent or convolutional one is the head; norms go with what stands before them.
+    maps : paths of modules that give attention maps; the model's `output_layer` is the head, a map or not
     """
-    maps = set(maps)
+    modules = [(path, module) for path, module in model.named_modules() if list(module.parameters(recurse=False))]
+    last = max((index for index, (_, module) in enumerate(modules) if _is_body(module)), default=-1)
+    attention = [*maps, *(path for path, module in modules if isinstance(module, nn.MultiheadAttention))]
+    head = getattr(model, "output_layer", None)
     part, parts = "other", {}
-    for path, module in model.named_modules():
-        if not list(module.parameters(recurse=False)):
-            continue
-        part = _part(path, module, maps, part)
+    for index, (path, module) in enumerate(modules):
+        if path == head:
+            part = "head"
+        elif isinstance(module, RECURRENT):
+            part = "rnn"
+        elif any(path == given or path.startswith(f"{given}.") for given in attention):
+            part = "attention"
+        elif isinstance(module, CONVOLUTION):
+            part = "conv"
+        elif not isinstance(module, NORMS):
+            part = "head" if isinstance(module, nn.Linear) and index > last else "other"
         parts[path] = part
     return [parts.get(name.rpartition(".")[0], "other") for name in names]
 
 
-def _part(path: str, module: nn.Module, maps: set[str], before: str) -> str:
-    if path in maps and not path.endswith("classification"):
-        return "attention"
-    if isinstance(module, RECURRENT):
-        return "rnn"
-    if isinstance(module, CONVOLUTION):
-        return "conv"
-    if isinstance(module, NORMS):
-        return before
-    if isinstance(module, nn.MultiheadAttention):
-        return "attention"
-    return "head" if isinstance(module, nn.Linear) else "other"
-
-
 def output_bias(model: nn.Module, n_classes: int) -> str | None:
-    """Name of the bias that adds to the scores: the model's own `output_layer`, else the last linear layer of K outputs.
+    """Name of the bias that adds to the scores: that of the model's own `output_layer`, else of its linear layer of K
+    outputs.
 
-    Returns None where nothing fits; rho is then not recorded.
+    Returns None where no layer fits or several do; rho is then not recorded.
     """
     path = getattr(model, "output_layer", None)
     if not isinstance(path, str):
-        fitting = [
-            name
-            for name, module in model.named_modules()
-            if isinstance(module, nn.Linear) and module.bias is not None and module.out_features == n_classes
-        ]
-        path = fitting[-1] if fitting else None
-    return None if path is None else f"{path}.bias"
+        fitting = [name for name, module in model.named_modules() if _fits(module, n_classes)]
+        path = fitting[0] if len(fitting) == 1 else None
+    return None if path is None else f"{path}.bias".lstrip(".")
+
+
+def _is_body(module: nn.Module) -> bool:
+    return isinstance(module, (*RECURRENT, *CONVOLUTION, nn.MultiheadAttention))
+
+
+def _fits(module: nn.Module, n_classes: int) -> bool:
+    return isinstance(module, nn.Linear) and module.bias is not None and module.out_features == n_classes

@@ -8,35 +8,58 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .signals.attention import map_weights
+from .errors import AttachError
+from .signals.kept import Kept, OutputKeeper
+from .signals.weighting import map_weights
+
+Maps = dict[str, np.ndarray]
 
 
 class PinnedClips:
-    """Clips by name, each one clip of the model's input, without the batch dimension."""
+    """Clips by name, each one clip of the model's input, without the batch dimension.
+
+    kinds : {"path.to.module": kind} of the modules that give maps
+    Raises AttachError for a name that cannot be a folder's: the run log keeps a clip's maps in one.
+    """
 
     def __init__(self, model: nn.Module, clips: Mapping[str, Tensor], kinds: Mapping[str, str]) -> None:
+        for name in clips:
+            if not name or name == "mean" or name.startswith(".") or "/" in name or "\\" in name:
+                raise AttachError(
+                    f"pinned clip {name!r} names no folder for its maps (Recorder); "
+                    "use a name without slashes, not 'mean'"
+                )
         self.model, self.clips, self.kinds = model, dict(clips), dict(kinds)
 
     @torch.no_grad()
-    def measure(self) -> tuple[dict[str, np.ndarray], dict[str, dict[str, np.ndarray]]]:
+    def measure(self) -> tuple[dict[str, np.ndarray], dict[str, Maps]]:
         """Scores (class,) by column `scores.<clip>`, and maps (frame, class) by clip and path.
 
-        In eval mode, one clip at a time; training mode and random state are the same afterwards.
+        In eval mode, one clip at a time; training mode and random state are the same afterwards. Of a model that gives
+        several outputs the first is taken for the scores.
         """
         scores: dict[str, np.ndarray] = {}
-        maps: dict[str, dict[str, np.ndarray]] = {}
+        maps: dict[str, Maps] = {}
         if not self.clips:
             return scores, maps
-        device = next(self.model.parameters()).device
+        device = next((parameter.device for parameter in self.model.parameters()), torch.device("cpu"))
+        seen: dict[str, Kept] = {}
         with evaluating(self.model), ExitStack() as stack:
-            seen = _catch(self.model, self.kinds, stack)
+            for path in self.kinds:
+                keeper = OutputKeeper(path, seen, training_only=False)
+                stack.callback(self.model.get_submodule(path).register_forward_hook(keeper).remove)
             for name, clip in self.clips.items():
-                output = self.model(clip.unsqueeze(0).to(device))
-                scores[f"scores.{name}"] = output[0].float().cpu().numpy()
-                maps[name] = {
-                    path: map_weights(given, self.kinds[path], None)[0][0].cpu().numpy() for path, given in seen.items()
-                }
+                seen.clear()
+                output: Any = self.model(clip.unsqueeze(0).to(device))
+                first = output[0] if isinstance(output, (tuple, list)) else output
+                scores[f"scores.{name}"] = first[0].float().cpu().numpy()
+                maps[name] = {path: _map_of(kept, self.kinds[path]) for path, kept in seen.items()}
         return scores, maps
+
+
+def _map_of(kept: Kept, kind: str) -> np.ndarray:
+    weights, _ = map_weights(kept.map(), kind, None)
+    return weights[0].cpu().numpy()
 
 
 @contextmanager
@@ -51,19 +74,3 @@ def evaluating(model: nn.Module) -> Iterator[None]:
         finally:
             for module, mode in modes.items():
                 module.training = mode
-
-
-def _catch(model: nn.Module, kinds: Mapping[str, str], stack: ExitStack) -> dict[str, Tensor]:
-    """Outputs of the map modules by path, filled at each forward pass."""
-    seen: dict[str, Tensor] = {}
-    modules = dict(model.named_modules())
-
-    def keeper(path: str) -> Any:
-        def keep(module: nn.Module, args: Any, output: Any) -> None:
-            seen[path] = (output[0] if isinstance(output, tuple) else output).detach()
-
-        return keep
-
-    for path in kinds:
-        stack.callback(modules[path].register_forward_hook(keeper(path)).remove)
-    return seen

@@ -4,29 +4,27 @@ import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from .errors import AttachError, FlatlineError, ShapeError, unknown
 from .evaluation import evaluation_row
+from .levels import LEVELS, signals_of
 from .parts import parameter_parts
+from .passed import Passed, check_same_clips, pooled, the_one_given
 from .pinned import PinnedClips
-from .signals import AttentionMaps, Batch, ClassScores, GradientNorms, OutputHealth, Signal, SignalInfo, WeightNorms
+from .signals import AttentionMaps, Batch, GradientNorms, SignalInfo
+from .signals.weighting import check_kinds
+from .subject import announced_maps, as_optimizers, unwrapped
 from .targets import RunningPrior, as_numpy, as_scores, multi_hot, to_float
 
 LOSSES = ("bce-with-logits", "bce", "cross-entropy", "ctc", None)
 
-LEVELS: dict[str, tuple[str, ...]] = {
-    "light": ("gradients", "outputs"),
-    "standard": ("gradients", "outputs", "classes", "attention"),
-    "deep": ("gradients", "outputs", "classes", "attention", "weights"),
-}
-"""What each level records."""
+UNSTEPPED_CALLS = 256
+"""Calls of `step`, no optimiser stepping, after which they are given up and told; ours, twice a long accumulation."""
 
 ROW_INFOS = (
     SignalInfo("loss", "the loss's", "as passed to step; the mean over accumulated batches"),
@@ -42,30 +40,21 @@ class Sink(Protocol):
         """Take one iteration's row."""
 
 
-@dataclass
-class _Passed:
-    """What one call of `step` passed."""
-
-    loss: float
-    outputs: np.ndarray | None
-    target: np.ndarray | None
-    mask: np.ndarray | None
-    unclipped_norm: float
-
-
 class Recorder:
     """Records a training loop from the inside, one row an iteration.
 
-    model : any nn.Module
+    model : any nn.Module; inside torch.compile or DistributedDataParallel the network itself is recorded
     optimizer : one or several; their steps are where gradient norms are read
     log : anything with `append(row)`
     classes : names, in the order of the scores; None numbers them
-    loss : what the caller's criterion expects: "bce-with-logits", "bce" (probabilities), "cross-entropy" (logits), "ctc"
+    loss : what the caller's criterion expects: "bce-with-logits", "bce" (probabilities), "cross-entropy" (logits) or
+        "ctc"; None leaves out what depends on it
     level : "light", "standard" or "deep" (LEVELS)
     attention : {"path.to.module": kind} of modules that give maps (clip, frame, class); None asks the model
     scaler : the GradScaler, if there is one: a call of `step` after which no optimiser stepped is then a skipped row;
-        without a scaler it is accumulation, pooled into the next row
-    pinned : {name: (frame, mel) tensor, or whatever one clip of the model's input is}: scored and mapped at each evaluation
+        without a scaler, or with one that is not enabled, it is accumulation, pooled into the next row
+    pinned : {name: (frame, mel) tensor, or whatever one clip of the model's input is}: scored and mapped at each
+        evaluation
     Raises AttachError, and leaves no hook behind, where it cannot be put on.
 
     `iteration` counts the rows, `last_gradient_norm` is the newest row's total; `epoch` is written as a loop sets it.
@@ -91,36 +80,37 @@ class Recorder:
             raise unknown("loss", str(loss), LOSSES, "Recorder")
         if on_finding is not None:
             raise AttachError("on_finding= needs detectors, which this version does not have (Recorder); leave it out")
-        self.model, self.log, self.loss, self.scaler = model, log, loss, scaler
+        self.model, self.log, self.loss, self.scaler = unwrapped(model), log, loss, scaler
         self.classes = None if classes is None else list(classes)
         self.iteration, self.epoch = 0, 0
         self.last_gradient_norm = float("nan")
         self.prior = RunningPrior()
-        self.maps = _announced(model) if attention is None else dict(attention)
-        self._gradients = GradientNorms()
-        self._signals = _signals(level, self._gradients, self.maps)
-        self._pinned = PinnedClips(model, pinned or {}, self.maps)
+        announced = announced_maps(self.model) if attention is None else dict(attention)
+        check_kinds(announced, {path for path, _ in self.model.named_modules()})
+        self.maps = announced if "attention" in LEVELS[level] else {}
+        self._gradients, self._attention = GradientNorms(), AttentionMaps(self.maps)
+        self._signals = signals_of(level, self._gradients, self._attention)
+        self._parts = parameter_parts(self.model, [name for name, _ in self.model.named_parameters()], announced)
+        self._pinned = PinnedClips(self.model, pinned or {}, self.maps)
+        self._output_kind: str | None = None
         self._faulty: set[str] = set()
-        self._waiting: list[_Passed] = []
-        self._stack = ExitStack()
-        self._attach([optimizer] if isinstance(optimizer, Optimizer) else list(optimizer))
-        self._tell("update", **self.description())
-
-    def _attach(self, optimizers: list[Optimizer]) -> None:
+        self._waiting: list[Passed] = []
+        self._closed = False
         with ExitStack() as stack:
             for signal in self._signals:
-                signal.attach(self.model, optimizers, stack)
-            self._stack = stack.pop_all()
+                signal.attach(self.model, as_optimizers(optimizer), stack)
+            self._tell("update", **self.description())
+            self._hooks = stack.pop_all()
 
     def description(self) -> dict[str, Any]:
         """What a log should know about the run besides its rows."""
         infos = [*ROW_INFOS, *(info for signal in self._signals for info in signal.infos)]
         return {
             "parameters": self._gradients.names,
-            "parameter_parts": parameter_parts(self.model, self._gradients.names, self.maps),
+            "parameter_parts": self._parts,
             "classes": self.classes or [],
             "loss_kind": self.loss,
-            "output_kind": None,
+            "output_kind": self._output_kind,
             "maps": self.maps,
             "signals": {info.name: {"unit": info.unit, "meaning": info.meaning} for info in infos},
             "clips": list(self._pinned.clips),
@@ -145,19 +135,24 @@ class Recorder:
         clips : names of the batch's clips; not used yet, taken so that a loop need not change
         mask : (clip, frame) bool, True where a frame is real
         unclipped_norm : what `clip_grad_norm_` returned
-        Raises ShapeError if output and target do not fit together.
+        Raises ShapeError if output and target do not fit together, AttachError after `close`.
         """
         where = f"Recorder.step, iteration {self.iteration}"
+        if self._closed:
+            raise AttachError(f"the recorder is closed ({where}); call step inside its with block, or before close()")
         outputs = self._outputs(logits, probabilities, where)
-        labels = None if target is None or outputs is None else multi_hot(target, outputs.shape[1], where)
-        _same_clips(outputs, labels, where)
-        real = None if mask is None else as_numpy(mask).astype(bool)
-        self._waiting.append(_Passed(to_float(loss), outputs, labels, real, to_float(unclipped_norm)))
+        labels = self._labels(target, outputs, where)
+        unclipped = to_float(unclipped_norm, "unclipped_norm", where)
+        self._waiting.append(Passed(to_float(loss, "loss", where), outputs, labels, unclipped))
+        self._attention.see(None if mask is None else as_numpy(mask).astype(bool))
         if labels is not None:
             self.prior.see(labels)
-        if self._gradients.stepped or self.scaler is not None:
-            self._write(_pooled(self._waiting), stepped=self._gradients.stepped)
-            self._waiting = []
+        stepped = self._gradients.stepped
+        if stepped or self._can_skip():
+            waiting, self._waiting = self._waiting, []
+            self._write(pooled(waiting), stepped)
+        elif len(self._waiting) == UNSTEPPED_CALLS:
+            self._give_up_waiting()
 
     def evaluation(
         self, *, logits: Any = None, probabilities: Any = None, target: Any, loss: Any = None, clips: Any = None
@@ -169,21 +164,26 @@ class Recorder:
         """
         where = f"Recorder.evaluation, iteration {self.iteration}"
         outputs = self._outputs(logits, probabilities, where)
-        if outputs is None:
-            raise ShapeError(f"an evaluation needs logits= or probabilities= ({where})")
-        labels = multi_hot(target, outputs.shape[1], where)
-        _same_clips(outputs, labels, where)
-        row = evaluation_row(outputs, labels, self.prior.value, to_float(loss))
-        scores, maps = self._pinned.measure()
+        labels = self._labels(target, outputs, where)
+        if outputs is None or labels is None:
+            raise ShapeError(f"an evaluation lacks its scores or its target ({where}); pass logits= or probabilities=")
+        row = evaluation_row(outputs, labels, self.prior.value, to_float(loss, "loss", where))
+        scores, maps = self._guarded("pinned clips", self._pinned.measure) or ({}, {})
         row = {"iteration": self.iteration, "epoch": self.epoch, "wall_time": time.time(), **row, **scores}
         self._tell("append_evaluation", row)
         for clip, of_clip in maps.items():
-            self._tell("append_maps", self.iteration, of_clip, clip)
+            if of_clip:
+                self._tell("append_maps", self.iteration, of_clip, clip)
         return row
 
     def close(self, status: str = "finished") -> None:
         """Take every hook off and close the log; a second call does nothing."""
-        self._stack.close()
+        if self._closed:
+            return
+        self._closed = True
+        self._hooks.close()
+        if self._waiting:
+            self._tell("event", "gap", self.iteration, calls=len(self._waiting), why="no optimiser stepped after them")
         self._tell("close", status)
 
     def __enter__(self) -> Self:
@@ -196,9 +196,7 @@ class Recorder:
             self.close("interrupted" if issubclass(kind, KeyboardInterrupt) else "failed")
 
     def _outputs(self, logits: Any, probabilities: Any, where: str) -> np.ndarray | None:
-        if logits is not None and probabilities is not None:
-            raise ShapeError(f"both logits= and probabilities= were given ({where}); give the one the model gives")
-        given = logits if logits is not None else probabilities
+        given = the_one_given(logits, probabilities, where)
         if given is None:
             return None
         outputs = as_scores(given, where)
@@ -210,12 +208,35 @@ class Recorder:
                 f"the output has {outputs.shape[1]} classes but classes= names {len(self.classes)} ({where}); "
                 "build both from the same class list"
             )
-        if self.iteration == 0:
-            self._tell("update", output_kind="logits" if logits is not None else "probabilities")
+        if self._output_kind is None:
+            self._output_kind = "logits" if logits is not None else "probabilities"
+            self._tell("update", output_kind=self._output_kind)
         return outputs
 
-    def _write(self, passed: _Passed, stepped: bool) -> None:
-        batch = Batch(self.iteration, self.loss, passed.outputs, passed.target, passed.mask, self.prior.value, stepped)
+    def _labels(self, target: Any, outputs: np.ndarray | None, where: str) -> np.ndarray | None:
+        if target is None or self.classes is None:
+            return None
+        labels = multi_hot(target, len(self.classes), where)
+        check_same_clips(outputs, labels, where)
+        return labels
+
+    def _can_skip(self) -> bool:
+        """Whether an iteration without a step was skipped by the scaler; otherwise it is accumulation."""
+        return self.scaler is not None and (not hasattr(self.scaler, "is_enabled") or self.scaler.is_enabled())
+
+    def _give_up_waiting(self) -> None:
+        why = "no optimiser that the recorder was given has stepped"
+        warnings.warn(
+            f"{why} in {len(self._waiting)} calls of step, which are not recorded (Recorder.step, iteration "
+            f"{self.iteration}); give Recorder the optimiser that the loop steps, and call step after it",
+            stacklevel=3,
+        )
+        self._tell("event", "gap", self.iteration, calls=len(self._waiting), why=why)
+        self._waiting = []
+        self._attention.forget()
+
+    def _write(self, passed: Passed, stepped: bool) -> None:
+        batch = Batch(self.iteration, self.loss, passed.outputs, passed.target, self.prior.value, passed.unclipped_norm)
         row = {
             "iteration": self.iteration,
             "epoch": self.epoch,
@@ -225,7 +246,7 @@ class Recorder:
             "gradient_norm_unclipped": passed.unclipped_norm,
         }
         for signal in self._signals:
-            row.update(self._collected(signal, batch))
+            row.update(self._guarded(type(signal).__name__, signal.collect, batch) or {})
         maps = row.pop("maps", None)
         self.last_gradient_norm = row.get("gradient_norm_total", float("nan"))
         self.log.append(row)
@@ -235,66 +256,21 @@ class Recorder:
             self._tell("event", "skipped-step", self.iteration)
         self.iteration += 1
 
-    def _collected(self, signal: Signal, batch: Batch) -> Mapping[str, Any]:
-        """The signal's values; a fault in it is told once and leaves its columns unrecorded, training goes on."""
+    def _guarded(self, what: str, measure: Callable[..., Any], *args: Any) -> Any:
+        """What was measured, None after a fault: that is told once, for an instrument must not end what it measures."""
         try:
-            return signal.collect(batch)
-        except FlatlineError as error:
-            fault = str(error)
-        except Exception as error:  # an instrument must not end what it measures
-            fault = f"{type(error).__name__}: {error}"
-        name = type(signal).__name__
-        if name not in self._faulty:
-            self._faulty.add(name)
-            warnings.warn(f"{name} was not recorded from iteration {batch.iteration} on: {fault}", stacklevel=4)
-            self._tell("event", "signal-fault", batch.iteration, signal=name, fault=fault)
-        return {}
+            return measure(*args)
+        except Exception as error:
+            fault = str(error) if isinstance(error, FlatlineError) else f"{type(error).__name__}: {error}"
+        if what not in self._faulty:
+            self._faulty.add(what)
+            warnings.warn(
+                f"{what} could not be recorded at iteration {self.iteration} (told once): {fault}", stacklevel=4
+            )
+            self._tell("event", "signal-fault", self.iteration, signal=what, fault=fault)
+        return None
 
     def _tell(self, method: str, *args: Any, **kwargs: Any) -> None:
         """Call what a full log has and a bare sink need not."""
         if (call := getattr(self.log, method, None)) is not None:
             call(*args, **kwargs)
-
-
-def _signals(level: str, gradients: GradientNorms, maps: Mapping[str, str]) -> list[Signal]:
-    """The level's signals; gradients first, since others use their norms."""
-    every: dict[str, Signal] = {
-        "gradients": gradients,
-        "outputs": OutputHealth(),
-        "classes": ClassScores(),
-        "attention": AttentionMaps(maps),
-        "weights": WeightNorms(),
-    }
-    return [every[name] for name in LEVELS[level]]
-
-
-def _announced(model: nn.Module) -> dict[str, str]:
-    """The maps that a model says it has; an `attention` that is something else (a module, say) is no announcement."""
-    announced = getattr(model, "attention", None)
-    return dict(announced) if isinstance(announced, dict) else {}
-
-
-def _same_clips(outputs: np.ndarray | None, target: np.ndarray | None, where: str) -> None:
-    if outputs is not None and target is not None and len(outputs) != len(target):
-        raise ShapeError(
-            f"target has {len(target)} clips but the output has {len(outputs)} ({where}); pass one batch's"
-        )
-
-
-def _pooled(parts: list[_Passed]) -> _Passed:
-    """Accumulated batches as one: mean loss, clips together."""
-    if len(parts) == 1:
-        return parts[0]
-    masks = [part.mask for part in parts]
-    same_frames = all(mask is not None and mask.shape[1] == masks[0].shape[1] for mask in masks)  # type: ignore[union-attr]
-    return _Passed(
-        float(np.mean([part.loss for part in parts])),
-        _joined([part.outputs for part in parts]),
-        _joined([part.target for part in parts]),
-        _joined(masks) if same_frames else None,
-        parts[-1].unclipped_norm,
-    )
-
-
-def _joined(arrays: list[np.ndarray | None]) -> np.ndarray | None:
-    return None if any(array is None for array in arrays) else np.concatenate(arrays)  # type: ignore[arg-type]

@@ -3,7 +3,6 @@
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from .errors import ShapeError
@@ -19,14 +18,17 @@ def as_numpy(value: Any) -> np.ndarray:
 
 
 def as_scores(value: Any, where: str) -> np.ndarray:
-    """(clip, class) float32.
+    """(clip, class) float32, a copy: a loop may use its own tensor again before the row is written.
 
     Raises ShapeError for anything but two dimensions.
     """
     scores = as_numpy(value)
     if scores.ndim != 2:
-        raise ShapeError(f"the model's output has shape {scores.shape} ({where}); give (clip, class)")
-    return scores.astype(np.float32, copy=False)
+        raise ShapeError(
+            f"the model's output has shape {scores.shape} ({where}); give (clip, class), "
+            "or leave it out where the model gives something else"
+        )
+    return scores.astype(np.float32)
 
 
 def multi_hot(target: Any, n_classes: int, where: str) -> np.ndarray:
@@ -38,6 +40,10 @@ def multi_hot(target: Any, n_classes: int, where: str) -> np.ndarray:
     target = as_numpy(target)
     if target.ndim == 1:
         return _from_indices(target, n_classes, where)
+    if target.ndim != 2:
+        raise ShapeError(
+            f"target has shape {target.shape} ({where}); give (clip, class) multi-hot or (clip,) class indices"
+        )
     if target.shape[-1] != n_classes:
         raise ShapeError(
             f"target has {target.shape[-1]} classes but the output has {n_classes} ({where}); "
@@ -48,7 +54,10 @@ def multi_hot(target: Any, n_classes: int, where: str) -> np.ndarray:
 
 def _from_indices(target: np.ndarray, n_classes: int, where: str) -> np.ndarray:
     if not np.issubdtype(target.dtype, np.integer):
-        raise ShapeError(f"a target of one dimension must hold class indices, not {target.dtype} ({where})")
+        raise ShapeError(
+            f"target has one dimension and holds {target.dtype} ({where}); "
+            "give class indices as integers, or (clip, class)"
+        )
     outside = (target >= n_classes) | ((target < 0) & (target != -100))  # -100: ignored by PyTorch's cross-entropy
     if outside.any():
         raise ShapeError(
@@ -83,8 +92,14 @@ class RunningPrior:
         return None if self._positives is None else self._positives / max(self._clips, 1)
 
 
-def to_float(value: Any) -> float:
-    """A loss or norm as a Python float; None is NaN."""
+def to_float(value: Any, what: str, where: str) -> float:
+    """A loss or norm as a Python float; None is NaN.
+
+    Raises ShapeError for more than one number.
+    """
     if value is None:
         return float("nan")
-    return float(value.detach()) if isinstance(value, torch.Tensor) else float(value)
+    value = as_numpy(value)
+    if value.size != 1:
+        raise ShapeError(f"{what} has shape {value.shape} ({where}); pass one number, such as the mean over the batch")
+    return float(value.item())

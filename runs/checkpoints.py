@@ -1,12 +1,15 @@
 """Checkpoints: weights as safetensors, the rest loadable with weights_only."""
 
 import os
+import pickle
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import Optimizer
 
 from ..diagnostics.errors import RunError
@@ -19,14 +22,13 @@ def save_checkpoint(run: Path, name: str, model: nn.Module, optimizer: Optimizer
     """
     folder = run / "checkpoints"
     folder.mkdir(exist_ok=True)
-    weights = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
-    hidden = folder / f".{name}.safetensors"
-    save_file(_unshared(weights), hidden, metadata={"iteration": str(iteration)})
-    os.replace(hidden, folder / f"{name}.safetensors")
+    # Copies: safetensors refuses tensors that share memory.
+    weights = {key: value.detach().cpu().clone().contiguous() for key, value in model.state_dict().items()}
     if optimizer is not None:
         state = {"iteration": iteration, "optimizer": optimizer.state_dict(), "random": torch.get_rng_state()}
-        torch.save(state, folder / f".{name}.pt")
-        os.replace(folder / f".{name}.pt", folder / f"{name}.pt")
+        _write_whole(folder / f"{name}.pt", lambda hidden: torch.save(state, hidden))
+    metadata = {"iteration": str(iteration)}
+    _write_whole(folder / f"{name}.safetensors", lambda hidden: save_file(weights, hidden, metadata=metadata))
 
 
 def load_weights(run: Path, model: nn.Module, names: tuple[str, ...] = ("best", "last")) -> str:
@@ -43,20 +45,36 @@ def load_weights(run: Path, model: nn.Module, names: tuple[str, ...] = ("best", 
                 raise RunError(
                     f"{path} does not fit the model of the run's recipe ({error}); was run.json changed?"
                 ) from None
+            except (SafetensorError, OSError) as error:
+                raise RunError(f"{path} cannot be read ({error}); use another checkpoint") from error
             return name
     raise RunError(f"{run} has no checkpoint {' or '.join(names)} under checkpoints/; train it with `flatline train`")
 
 
 def load_state(run: Path, name: str = "last") -> dict[str, Any]:
-    """What stands beside the weights: iteration, optimiser state, random state."""
-    return torch.load(run / "checkpoints" / f"{name}.pt", weights_only=True)
+    """What stands beside the weights: iteration, optimiser state, random state.
+
+    Raises RunError if it is not there or cannot be read, or belongs to other weights (a kill between the two files).
+    """
+    path = run / "checkpoints" / f"{name}.pt"
+    try:
+        state = torch.load(path, weights_only=True, map_location="cpu")
+        with safe_open(path.with_suffix(".safetensors"), "pt") as weights:
+            iteration = int(weights.metadata()["iteration"])
+    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, SafetensorError) as error:
+        raise RunError(f"checkpoint {name} of {run} cannot be read ({error}); use another one") from error
+    if state["iteration"] != iteration:
+        raise RunError(
+            f"checkpoint {name} of {run} has weights of iteration {iteration} and an optimiser of "
+            f"iteration {state['iteration']} (killed while it was written); use another one"
+        )
+    return state
 
 
-def _unshared(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Tensors that share memory, copied: safetensors refuses those."""
-    seen: set[int] = set()
-    copies = {}
-    for key, value in weights.items():
-        copies[key] = value.clone() if value.data_ptr() in seen else value
-        seen.add(value.data_ptr())
-    return copies
+def _write_whole(path: Path, write: Callable[[Path], object]) -> None:
+    hidden = path.with_name(f".{path.name}")
+    try:
+        write(hidden)
+        os.replace(hidden, path)
+    finally:
+        hidden.unlink(missing_ok=True)

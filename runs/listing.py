@@ -165,10 +165,14 @@ def _evaluations(path: Path) -> list[dict[str, float | None]]:
         tail = segment_files(path / "tail" / "evaluations")
         files = segment_files(path / "evaluations") + tail
         try:
-            return [row for file in sorted(files, key=segment_bounds) for row in _rows(file)]
+            return [row for file in sorted(files, key=_last_iteration) for row in _rows(file)]
         except FileNotFoundError:  # sealed between the listing and the read
             continue
     return []
+
+
+def _last_iteration(file: Path) -> int:
+    return segment_bounds(file)[1]
 
 
 def _rows(file: Path) -> list[dict[str, float | None]]:

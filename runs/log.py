@@ -1,37 +1,31 @@
 """The run log's writer: one folder a run (docs/run-log.md says what lies where)."""
 
 import datetime
-import fcntl
 import json
 import os
 import platform
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import numpy as np
 
 from ..diagnostics.errors import RunError
-from ..diagnostics.maps import encode_map
 from .columns import Row
-from .segments import SegmentWriter
+from .jsons import to_json, write_json
+from .locking import FolderLock, is_locked
+from .map_log import MAP_BYTES, MapLog
+from .writer import SegmentWriter
+
+__all__ = ["SCHEMA_VERSION", "RunLog", "free_name", "is_locked", "read_info", "seal_left", "versions"]
 
 SCHEMA_VERSION = 1
 
-FULL_MAPS = 2000
-"""Iterations at either end of a run whose maps are all kept; ours (DESIGN: first and last 2,000)."""
-
-MAPS_PER_DECADE = 100
-"""Maps kept per tenfold of iterations in between: each at most 2.3 % later than the one before; ours."""
-
-
-def keep_maps(iterations: np.ndarray) -> np.ndarray:
-    """Which maps stay once they are older than the last 2,000: the first 2,000, then log-spaced ones."""
-    later = np.maximum(iterations, 2)
-    step = np.floor(MAPS_PER_DECADE * np.log10(later)) != np.floor(MAPS_PER_DECADE * np.log10(later - 1))
-    return (iterations < FULL_MAPS) | step
+SEALED_SHARE = 0.05
+"""Of a long run, sealed at a time, so that the number of segments grows with the logarithm of its length; ours."""
 
 
 class RunLog:
@@ -39,30 +33,44 @@ class RunLog:
 
     path : the run's folder, made if it is not there
     info : what run.json says from the start (recipe, classes, parameters, signals ...)
-    Raises RunError if another process writes there or the folder cannot be written.
+    resume : go on with the run that stands there: what its last writer left unsealed is sealed, and run.json keeps what
+        `info` does not change. Without it a folder that holds anything is refused
+    map_bytes : what the maps may take
+    Raises RunError if another process writes there, if the folder cannot be written, or holds something else.
     """
 
-    def __init__(self, path: str | os.PathLike[str], info: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        info: dict[str, Any] | None = None,
+        *,
+        resume: bool = False,
+        map_bytes: int = MAP_BYTES,
+    ) -> None:
         self.path = Path(path)
-        self._open_folder()
-        self._lock = _lock(self.path)
-        self.info: dict[str, Any] = {
-            "schema_version": SCHEMA_VERSION,
-            "name": self.path.name,
-            "status": "running",
-            "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            "process": {"pid": os.getpid(), "host": platform.node()},
-            "versions": versions(),
-        }
-        self.update(**(info or {}))
-        tail = self.path / "tail"
-        self._iterations = SegmentWriter(self.path / "iterations", tail / "iterations")
-        self._maps = SegmentWriter(self.path / "maps" / "mean", tail / "maps", retain_rows=FULL_MAPS, keep=keep_maps)
-        self._evaluations = SegmentWriter(self.path / "evaluations", tail / "evaluations", flush_rows=1)
-        self._pinned: dict[str, SegmentWriter] = {}
+        _make_folder(self.path, resume)
+        self._lock = FolderLock(self.path)
+        with ExitStack() as stack:
+            stack.callback(self._lock.close)
+            if not resume and (self.path / "run.json").exists():
+                raise RunError(f"{self.path} holds a run already; choose another name, or resume that one")
+            self.info = self._first_info(resume)
+            self.update(**(info or {}))
+            _end_line(self.path / "events.jsonl")
+            tail = self.path / "tail"
+            self._iterations = SegmentWriter(self.path / "iterations", tail / "iterations", seal_share=SEALED_SHARE)
+            self._evaluations = SegmentWriter(
+                self.path / "evaluations", tail / "evaluations", flush_rows=1, repeats=True
+            )
+            self._maps = MapLog(self.path, lambda: len(self.info.get("clips") or ()), map_bytes)
+            stack.pop_all()
 
     def append(self, row: Row) -> None:
-        """One iteration."""
+        """One iteration.
+
+        Raises RunError for one that does not come after the last, and after `close`.
+        """
+        self._refuse_closed()
         self._iterations.append(row)
 
     def append_maps(self, iteration: int, maps: Mapping[str, np.ndarray], clip: str | None = None) -> None:
@@ -70,91 +78,101 @@ class RunLog:
 
         clip : the pinned clip they are of; None is the mean over the batch
         """
-        parts = (
-            (f"{name}.{part}", value) for name, values in maps.items() for part, value in encode_map(values).items()
-        )
-        writer = self._maps if clip is None else self._clip_maps(clip)
-        writer.append({"iteration": iteration, **dict(parts)})
+        self._refuse_closed()
+        known = len(self._maps.rules)
+        thinned = self._maps.append(iteration, maps, clip)
+        if thinned or len(self._maps.rules) > known:
+            self.update(**self._map_facts())
 
     def append_evaluation(self, row: Row) -> None:
-        """One evaluation; on disk when this returns."""
+        """One evaluation; it and the iterations before it are on disk when this returns."""
+        self._refuse_closed()
+        self._iterations.flush()
         self._evaluations.append(row)
 
     def event(self, kind: str, iteration: int, **details: Any) -> None:
-        """One line of events.jsonl, on disk when this returns."""
+        """One line of events.jsonl, with the operating system when this returns."""
+        self._refuse_closed()
         entry = {"kind": kind, "iteration": iteration, "wall_time": time.time(), **details}
-        with (self.path / "events.jsonl").open("a", encoding="utf-8") as events:
-            events.write(json.dumps(entry) + "\n")
+        with (self.path / "events.jsonl").open("ab") as events:
+            events.write(to_json(entry).encode() + b"\n")
 
     def update(self, **info: Any) -> None:
         """Change what run.json says; it is replaced whole."""
+        self._refuse_closed()
         self.info.update(info)
-        hidden = self.path / ".run.json"
-        hidden.write_text(json.dumps(self.info, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-        os.replace(hidden, self.path / "run.json")
+        write_json(self.path / "run.json", self.info)
+
+    def flush(self) -> None:
+        """Write every row that was appended; from here on they survive the process."""
+        for writer in (self._iterations, self._evaluations):
+            writer.flush()
 
     def close(self, status: str = "finished") -> None:
-        """Seal everything and write the final status: finished, interrupted or failed."""
+        """Seal everything and write the final status: finished, interrupted or failed. A second call does nothing.
+
+        Each part is closed, and the folder let go, even if another part cannot be written; the error is raised then.
+        """
         if self._lock.closed:
             return
-        try:
-            for writer in (self._iterations, self._maps, self._evaluations, *self._pinned.values()):
-                writer.close()
-            self.update(status=status, ended=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"))
-        finally:
-            self._lock.close()
+        with ExitStack() as stack:
+            stack.callback(self._lock.close)
+            stack.callback(self._close_info, status)
+            for writer in (self._evaluations, self._maps, self._iterations):
+                stack.callback(writer.close)
 
-    def _clip_maps(self, clip: str) -> SegmentWriter:
-        if clip not in self._pinned:
-            self._pinned[clip] = SegmentWriter(
-                self.path / "maps" / clip, self.path / "tail" / f"maps-{clip}", flush_rows=1, seal_rows=200
-            )
-        return self._pinned[clip]
+    def _close_info(self, status: str) -> None:
+        self.update(**self._map_facts(), status=status, ended=_now())
 
-    def _open_folder(self) -> None:
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise RunError(
-                f"the run's folder {self.path} cannot be made ({error.strerror}); choose another with log= or --logs"
-            ) from error
+    def _map_facts(self) -> dict[str, Any]:
+        """What was kept of the maps, and how many were left out."""
+        rules = {
+            folder: {"first": rule.full, "newest": rule.full, "between_per_decade": rule.per_decade}
+            for folder, rule in self._maps.rules.items()
+        }
+        return {"maps_kept": rules, "maps_left_out": self._maps.left_out} if rules else {}
+
+    def _first_info(self, resume: bool) -> dict[str, Any]:
+        before = read_info(self.path) if resume and (self.path / "run.json").is_file() else {"started": _now()}
+        return {
+            **before,
+            "schema_version": SCHEMA_VERSION,
+            "name": self.path.name,
+            "status": "running",
+            "process": {"pid": os.getpid(), "host": platform.node()},
+            "versions": versions(),
+        }
+
+    def _refuse_closed(self) -> None:
+        if self._lock.closed:
+            raise RunError(f"the log {self.path} is closed; record before closing it, or in a new run")
 
 
-def _lock(path: Path) -> TextIO:
-    """An open file that holds the folder's lock until it is closed or the process dies."""
+def seal_left(path: Path) -> None:
+    """Seal what a killed writer left in the tail; for the holder of the folder's lock."""
+    for kind in ("iterations", "evaluations"):
+        SegmentWriter(path / kind, path / "tail" / kind)
+    MapLog(path, lambda: 0)
+
+
+def read_info(path: Path) -> dict[str, Any]:
+    """What a run's run.json says.
+
+    Raises RunError if it cannot be read, or a newer Flatline wrote it.
+    """
+    file = path / "run.json"
     try:
-        handle = (path / ".lock").open("a+", encoding="utf-8")
-    except OSError as error:
-        raise RunError(f"{path} cannot be written ({error.strerror}); choose another folder") from error
-    for attempt in range(5):  # a reader that asks `is_locked` holds the lock for microseconds
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            break
-        except OSError:
-            if attempt == 4:
-                handle.seek(0)
-                owner = handle.read().strip() or "another process"
-                handle.close()
-                raise RunError(
-                    f"{path} is being written by {owner}; choose another folder, or stop that process first"
-                ) from None
-            time.sleep(0.01)
-    handle.truncate(0)
-    handle.write(f"process {os.getpid()} on {platform.node()}")
-    handle.flush()
-    return handle
-
-
-def is_locked(path: Path) -> bool:
-    """Whether a living process writes this run."""
-    try:
-        with (path / ".lock").open(encoding="utf-8") as handle:
-            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except OSError:
-        return True
-    return False
+        info = json.loads(file.read_text(encoding="utf-8"))
+        schema = int(info.get("schema_version", 0))
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise RunError(
+            f"{file} cannot be read ({error}); the run's tables may still be whole, in {path / 'iterations'}"
+        ) from error
+    if schema > SCHEMA_VERSION:
+        raise RunError(
+            f"{path} has schema version {schema}, this Flatline reads up to {SCHEMA_VERSION}; upgrade flatline"
+        )
+    return info
 
 
 def free_name(folder: Path, name: str) -> str:
@@ -176,3 +194,27 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+def _make_folder(path: Path, resume: bool) -> None:
+    """Make the folder; one that holds something else is refused, what a writer leaves that died at once is not."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        names = {entry.name for entry in path.iterdir() if not entry.name.startswith(".")}
+    except OSError as error:
+        raise RunError(
+            f"the run's folder {path} cannot be made ({error.strerror}); choose another with log= or --logs"
+        ) from error
+    if names and "run.json" not in names and not resume:
+        raise RunError(f"{path} is there and is no run log; choose another folder")
+
+
+def _end_line(path: Path) -> None:
+    """End a line that a killed writer left open, so that the next event does not stand in it."""
+    if path.is_file() and (content := path.read_bytes()) and not content.endswith(b"\n"):
+        with path.open("ab") as file:
+            file.write(b"\n")

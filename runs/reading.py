@@ -1,14 +1,14 @@
 """Reading a folder of segments while somebody may be writing it."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from ..diagnostics.errors import RunError
 from .columns import FIXED_TYPES
-from .segments import segment_bounds, segment_files
+from .segments import UNREADABLE, Segment, open_segment, segments_in, tail_segments
 
 COORDINATES = ("iteration", "epoch", "wall_time")
 
@@ -16,91 +16,106 @@ ATTEMPTS = 20
 """Times a listing is tried again when a tail file was sealed between listing and reading; one retry is the rule."""
 
 
+@dataclass
+class _File:
+    """What is known of one file, and its columns that were read; `mark` tells it from a later namesake."""
+
+    mark: tuple[int, int]
+    schema: pa.Schema
+    rows: int
+    columns: dict[str, pa.ChunkedArray] = field(default_factory=dict)
+
+
 class SegmentReader:
     """Sealed segments and tail as one table; files once read are not read again (they never change)."""
 
     def __init__(self, sealed: Path, tail: Path) -> None:
         self.sealed, self.tail = sealed, tail
-        self._read: dict[tuple[Path, str], pa.ChunkedArray | None] = {}
+        self._files: dict[Path, _File] = {}
 
     def schema(self) -> pa.Schema:
-        """Columns of the newest file; empty before the first flush."""
-        for _ in range(ATTEMPTS):
-            files = self._files()
-            try:
-                return pq.read_schema(files[-1]) if files else pa.schema([])
-            except FileNotFoundError:  # sealed between the listing and the read
-                continue
-        raise _busy(self.sealed)
+        """Columns of all files, those of the newest first; empty before the first flush."""
+        fields = {field.name: field for file in self._opened()[::-1] for field in reversed(file.schema)}
+        return pa.schema(list(fields.values())[::-1])
 
     def scalar_names(self) -> list[str]:
         """Columns with one number a row, less the row's own coordinates."""
-        return [field.name for field in self.schema() if field.name not in COORDINATES and not _is_list(field.type)]
+        return [field.name for field in self.schema() if field.name not in COORDINATES and _is_number(field.type)]
 
     def last_iteration(self) -> int | None:
         """The newest iteration on disk, from a file's name alone."""
-        files = self._files()
-        return segment_bounds(files[-1])[1] if files else None
+        return max((segment.last for segment in self.segments()), default=None)
 
     def table(self, columns: Sequence[str]) -> pa.Table:
         """The columns of every row, each row once, in order; a column a file lacks is null there."""
         wanted = list(dict.fromkeys(("iteration", *columns)))
-        for _ in range(ATTEMPTS):
-            try:
-                parts = [self._columns(path, wanted) for path in self._files()]
-            except FileNotFoundError:  # sealed between the listing and the read
-                continue
-            self._forget_gone()
-            return _joined(parts, wanted)
-        raise _busy(self.sealed)
+        files = self._opened(wanted)
+        return pa.table({name: _stacked(files, name) for name in wanted})
 
-    def files_holding(self, iteration: int) -> list[Path]:
-        """Files whose range of iterations includes this one."""
-        bounds = {path: segment_bounds(path) for path in self._files()}
-        return [path for path, (first, last) in bounds.items() if first <= iteration <= last]
-
-    def _files(self) -> list[Path]:
+    def segments(self) -> list[Segment]:
         """Sealed files, then those of the tail that are not sealed yet.
 
-        The tail is listed first: a row that moves between the two listings is then seen twice, and dropped by its name here;
-        the other way round it would be missed.
+        The tail is listed first: a row that moves between the two listings is then seen twice, and dropped by its name
+        here; the other way round it would be missed.
         """
-        tail = segment_files(self.tail)
-        sealed = segment_files(self.sealed)
-        last = segment_bounds(sealed[-1])[1] if sealed else -1
-        return sealed + [path for path in tail if segment_bounds(path)[1] > last]
+        tail = tail_segments(self.tail)
+        sealed = segments_in(self.sealed)
+        last = sealed[-1].last if sealed else -1
+        return sealed + [segment for segment in tail if segment.last > last]
 
-    def _columns(self, path: Path, wanted: list[str]) -> dict[str, pa.ChunkedArray | None]:
-        missing = [name for name in wanted if (path, name) not in self._read]
+    def _opened(self, wanted: Sequence[str] = ()) -> list[_File]:
+        """Every file with at least these columns read; files that are gone are forgotten.
+
+        Raises RunError where a sealed file cannot be read, or where files went under every attempt.
+        """
+        for _ in range(ATTEMPTS):
+            try:
+                segments = self.segments()
+                files = {segment.path: self._file(segment, wanted) for segment in segments}
+            except FileNotFoundError:  # sealed between the listing and the read
+                continue
+            self._files = {path: file for path, file in files.items() if file is not None}
+            return list(self._files.values())
+        raise RunError(f"{self.sealed} changed under every one of {ATTEMPTS} reads; read it again")
+
+    def _file(self, segment: Segment, wanted: Sequence[str]) -> _File | None:
+        """The file with these columns read; None for a file of the tail that a power cut left half written."""
+        try:
+            return self._read(segment.path, wanted)
+        except FileNotFoundError:
+            raise
+        except UNREADABLE as error:
+            if segment.flushes is not None:
+                return None
+            raise RunError(
+                f"{segment.path} cannot be read ({error}); move it out of {self.sealed} to read the rest of the run"
+            ) from error
+
+    def _read(self, path: Path, wanted: Sequence[str]) -> _File:
+        stat = path.stat()
+        mark = (stat.st_ino, stat.st_mtime_ns)
+        known = self._files.get(path)
+        if known is None or known.mark != mark:
+            with open_segment(path) as parquet:
+                known = _File(mark, parquet.schema_arrow, parquet.metadata.num_rows)
+            self._files[path] = known
+        missing = [name for name in wanted if name in known.schema.names and name not in known.columns]
         if missing:
-            have = set(pq.read_schema(path).names)
-            table = pq.read_table(path, columns=[name for name in missing if name in have])
-            for name in missing:
-                self._read[path, name] = table.column(name) if name in have else None
-        return {name: self._read[path, name] for name in wanted}
-
-    def _forget_gone(self) -> None:
-        """Drop what was read of tail files that have been sealed since."""
-        gone = {path for path, _ in self._read if path.parent == self.tail and not path.exists()}
-        self._read = {key: value for key, value in self._read.items() if key[0] not in gone}
+            with open_segment(path) as parquet:
+                table = parquet.read(columns=missing, use_threads=False)
+            known.columns.update({name: table.column(name) for name in missing})
+        return known
 
 
-def _joined(parts: list[dict[str, pa.ChunkedArray | None]], wanted: list[str]) -> pa.Table:
-    return pa.table({name: _stacked([(part[name], part["iteration"]) for part in parts], name) for name in wanted})
-
-
-def _stacked(columns: list[tuple[pa.ChunkedArray | None, pa.ChunkedArray | None]], name: str) -> pa.ChunkedArray:
-    """One column from its parts; null where a file lacks it, as many rows as the file has."""
-    kind = next((column.type for column, _ in columns if column is not None), FIXED_TYPES.get(name, pa.float32()))
-    filled = [
-        pa.chunked_array([pa.nulls(len(rows or ()), kind)]) if column is None else column for column, rows in columns
+def _stacked(files: list[_File], name: str) -> pa.ChunkedArray:
+    """One column from its files; null where a file lacks it, as many rows as the file has."""
+    kinds = (file.columns[name].type for file in files if name in file.columns)
+    kind = next(kinds, FIXED_TYPES.get(name, pa.float32()))
+    columns = [
+        file.columns[name] if name in file.columns else pa.chunked_array([pa.nulls(file.rows, kind)]) for file in files
     ]
-    return pa.chunked_array([chunk for column in filled for chunk in column.chunks], type=kind)
+    return pa.chunked_array([chunk for column in columns for chunk in column.chunks], type=kind)
 
 
-def _is_list(kind: pa.DataType) -> bool:
-    return pa.types.is_list(kind) or pa.types.is_binary(kind)
-
-
-def _busy(folder: Path) -> RunError:
-    return RunError(f"{folder} changed under every one of {ATTEMPTS} reads; read it again")
+def _is_number(kind: pa.DataType) -> bool:
+    return pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_boolean(kind)

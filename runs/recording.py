@@ -1,4 +1,5 @@
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,8 @@ from torch.optim import Optimizer
 
 from ..diagnostics import recorder
 from ..diagnostics.errors import RunError
-from .log import RunLog, is_locked
+from .locking import FolderLock
+from .log import RunLog, read_info, seal_left
 
 
 class Recorder(recorder.Recorder):
@@ -66,16 +68,19 @@ class Recorder(recorder.Recorder):
 
 
 def set_aside(path: Path) -> Path:
-    """The path, free: a run that stood there is renamed to the first free `<name>.<number>`.
+    """The path, free: a run that stood there is sealed and renamed to the first free `<name>.<number>`.
 
-    Raises RunError if the run is being written, or if the folder holds something that is no run.
+    Raises RunError if the run is being written.
     """
-    if not path.exists() or (path.is_dir() and not any(path.iterdir())):
-        return path
     if not (path / "run.json").is_file():
-        raise RunError(f"{path} is there and is no run log (Recorder); choose another folder for log=")
-    if is_locked(path):
-        return path  # RunLog refuses it, naming the process
-    numbers = (number for number in range(1, 10**9) if not path.with_name(f"{path.name}.{number}").exists())
-    path.rename(path.with_name(f"{path.name}.{next(numbers)}"))
+        return path
+    lock = FolderLock(path)
+    try:
+        with suppress(RunError):  # a run.json that cannot be read, or of a newer Flatline: moved as it is
+            read_info(path)
+            seal_left(path)
+        numbers = (number for number in range(1, 10**9) if not path.with_name(f"{path.name}.{number}").exists())
+        path.rename(path.with_name(f"{path.name}.{next(numbers)}"))
+    finally:
+        lock.close()
     return path

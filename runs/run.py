@@ -10,8 +10,10 @@ import pandas as pd
 import pyarrow as pa
 
 from ..diagnostics.errors import RunError, unknown
-from .columns import matrix
-from .log import SCHEMA_VERSION, is_locked
+from .columns import matrix, widest
+from .locking import is_locked
+from .log import read_info
+from .map_log import MEAN, clip_folder, clip_name
 from .maps import MapReader
 from .reading import SegmentReader
 
@@ -25,12 +27,13 @@ def find_run(address: str | os.PathLike[str], logs: Path = LOGS) -> Path:
 
     Raises RunError naming what was looked for and the runs there are.
     """
-    for path in (Path(address), logs / address):
-        if (path / "run.json").is_file():
+    places = list(dict.fromkeys((Path(address), logs / address)))
+    for path in places:
+        if os.path.isfile(path / "run.json"):  # unlike Path.is_file it takes any name
             return path
     names = sorted(path.parent.name for path in logs.glob("*/run.json"))
     there = f"runs under {logs}: {', '.join(names)}" if names else f"there are no runs under {logs} yet"
-    raise RunError(f"no run at {address} nor {logs / address} (a run is a folder with a run.json); {there}")
+    raise RunError(f"no run at {' nor '.join(map(str, places))} (a run is a folder with a run.json); {there}")
 
 
 class Run:
@@ -44,6 +47,7 @@ class Run:
         self.path = find_run(address, Path(logs))
         self._iterations = SegmentReader(self.path / "iterations", self.path / "tail" / "iterations")
         self._evaluations = SegmentReader(self.path / "evaluations", self.path / "tail" / "evaluations")
+        self._info: tuple[tuple[int, ...] | None, dict[str, Any]] | None = None
         self.info  # noqa: B018  (a log that cannot be read is refused here, not at the first table)
 
     def __repr__(self) -> str:
@@ -61,23 +65,19 @@ class Run:
     @property
     def info(self) -> dict[str, Any]:
         """run.json as it is now."""
-        try:
-            info = json.loads((self.path / "run.json").read_text(encoding="utf-8"))
-        except (OSError, json.JSONDecodeError) as error:
-            raise RunError(
-                f"{self.path / 'run.json'} cannot be read ({error}); the run's tables may still be whole, in iterations/"
-            ) from error
-        if info.get("schema_version", 0) > SCHEMA_VERSION:
-            raise RunError(
-                f"{self.path} has schema version {info['schema_version']}, this Flatline reads up to {SCHEMA_VERSION}; upgrade flatline"
-            )
-        return info
+        mark = self._mark()
+        if self._info is None or mark is None or self._info[0] != mark:
+            self._info = (mark, read_info(self.path))
+        return self._info[1]
 
     @property
     def status(self) -> str:
         """running, finished, interrupted or failed; a run whose process died without a word is interrupted."""
         status = self.info.get("status", "running")
-        return "interrupted" if status == "running" and not is_locked(self.path) else status
+        if status != "running" or is_locked(self.path):
+            return status
+        again = read_info(self.path).get("status", "running")  # it may have closed between the two looks
+        return "interrupted" if again == "running" else again
 
     @property
     def recipe(self) -> dict[str, Any]:
@@ -128,11 +128,12 @@ class Run:
         return self._scalars(self._iterations)
 
     def series(self, name: str) -> pd.Series:
-        """One scalar signal by iteration.
+        """One scalar signal by iteration; `epoch` and `wall_time` too.
 
         Raises UnknownNameError listing the known ones.
         """
-        known = self._iterations.scalar_names()
+        names = self._iterations.schema().names
+        known = self._iterations.scalar_names() + [name for name in ("epoch", "wall_time") if name in names]
         if name not in known:
             raise unknown("signal", name, known, f"run {self.name}")
         return self._iterations.table([name]).to_pandas().set_index("iteration")[name]
@@ -173,9 +174,9 @@ class Run:
             raise unknown("map", chosen, self.map_names, f"run {self.name}")
         return self._maps(clip).read(iteration, chosen)
 
-    def map_iterations(self, clip: str | None = None) -> np.ndarray:
-        """Iterations that hold maps, ascending."""
-        return self._maps(clip).iterations()
+    def map_iterations(self, clip: str | None = None, map: str | None = None) -> np.ndarray:
+        """Iterations that hold maps, ascending; `map` is which, None any."""
+        return self._maps(clip).iterations(map)
 
     def hidden_gradients(self, rnn: str) -> pd.DataFrame:
         """Norm of dL/dh by iteration x frame bin of one RNN.
@@ -185,8 +186,7 @@ class Run:
         column = f"hidden_gradient.{rnn}"
         if column not in self._iterations.schema().names:
             raise RunError(f"run {self.name} did not record the hidden gradient of {rnn!r}")
-        table = self._iterations.table([column])
-        width = max((len(value) for value in table.column(column).to_pylist() if value), default=0)
+        width = widest(self._iterations.table([column]).column(column))
         return self._lists(self._iterations, column, list(range(width)))
 
     def events(self) -> list[dict[str, Any]]:
@@ -194,16 +194,22 @@ class Run:
         path = self.path / "events.jsonl"
         if not path.exists():
             return []
-        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-        return [json.loads(line) for line in lines if line.endswith("\n")]
+        *lines, _ = path.read_bytes().split(b"\n")  # the last line is being written, or was when the writer was killed
+        return [event for event in map(_event, lines) if event is not None]
+
+    def _mark(self) -> tuple[int, ...] | None:
+        try:
+            stat = os.stat(self.path / "run.json")
+        except OSError:
+            return None
+        return stat.st_ino, stat.st_mtime_ns, stat.st_size
 
     def _maps(self, clip: str | None) -> MapReader:
-        if clip is None:
-            return MapReader(self.path / "maps" / "mean", self.path / "tail" / "maps")
-        if clip == "mean" or not (self.path / "maps" / clip).is_dir():
-            clips = [path.name for path in (self.path / "maps").glob("*") if path.name != "mean"]
+        folder = MEAN if clip is None else clip_folder(clip)
+        if clip is not None and not (self.path / "maps" / folder).is_dir():
+            clips = [clip_name(path.name) for path in (self.path / "maps").glob("*") if path.name != MEAN]
             raise unknown("pinned clip", clip, clips, f"maps of run {self.name}")
-        return MapReader(self.path / "maps" / clip, self.path / "tail" / f"maps-{clip}")
+        return MapReader(self.path / "maps" / folder, self.path / "tail" / f"maps-{folder}")
 
     def _scalars(self, reader: SegmentReader) -> pd.DataFrame:
         return reader.table(reader.scalar_names()).to_pandas().set_index("iteration")
@@ -214,3 +220,11 @@ class Run:
         if not pa.types.is_list(table.column(column).type):
             return pd.DataFrame(np.nan, index=index, columns=labels, dtype=np.float32)
         return pd.DataFrame(matrix(table.column(column), len(labels)), index=index, columns=labels)
+
+
+def _event(line: bytes) -> dict[str, Any] | None:
+    """An event; None for a line that a killed writer left half."""
+    try:
+        return json.loads(line)
+    except ValueError:
+        return None

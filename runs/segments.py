@@ -1,140 +1,110 @@
-"""Append-only rows on disk: sealed Parquet segments for everyone, a tail of small files for `Run`.
+"""Files of a folder of rows: what they are called, which of them count, and how one appears whole.
 
-A sealed file is whole, disjoint from the others, named by its first and last iteration, and never changed once visible, so
-that whoever lists the folder sees every sealed row once. Names under way start with a dot: other readers skip them.
+A sealed segment is `<first>-<last>.parquet` by its iterations. A file of the tail is
+`<first>-<last>.<from>-<to>.parquet`: it holds flush number `from` to `to`. A tail file whose flushes another one holds
+too has been merged into that one and no longer counts.
 """
 
 import os
-import time
-from collections.abc import Callable
+import re
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from .columns import Row, to_table
+NAME = re.compile(r"(\d+)-(\d+)(?:\.(\d+)-(\d+))?\.parquet")
 
-Keep = Callable[[np.ndarray], np.ndarray]
+UNREADABLE = (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError)
+"""What pyarrow raises on a file that is not whole; we never leave one, a power cut can."""
 
 
-def segment_name(table: pa.Table) -> str:
-    """`<first>-<last>.parquet`, zero-padded so that names sort as numbers do."""
-    iterations = table.column("iteration")
-    return f"{iterations[0].as_py():09d}-{iterations[-1].as_py():09d}.parquet"
+@dataclass(frozen=True)
+class Segment:
+    """A file of rows: its iterations and, in the tail, its flushes (None once sealed)."""
+
+    path: Path
+    first: int
+    last: int
+    flushes: tuple[int, int] | None = None
+
+
+def segment_at(path: Path) -> Segment | None:
+    """A segment by its name; None for a name of another form."""
+    match = NAME.fullmatch(path.name)
+    if match is None:
+        return None
+    first, last, start, end = match.groups()
+    return Segment(path, int(first), int(last), None if start is None else (int(start), int(end)))
+
+
+def segments_in(folder: Path) -> list[Segment]:
+    """Every visible segment of a folder, in order of iterations."""
+    try:
+        names = os.listdir(folder)
+    except FileNotFoundError:
+        return []
+    found = (segment_at(folder / name) for name in names)
+    return sorted(
+        (segment for segment in found if segment is not None),
+        key=lambda segment: (segment.first, segment.last, segment.flushes or ()),
+    )
+
+
+def tail_segments(folder: Path) -> list[Segment]:
+    """The tail's files that count, in order of iterations.
+
+    Listed until two listings agree: one that runs while files are merged may see neither the merged file nor its parts.
+    """
+    listed = segments_in(folder)
+    while (again := segments_in(folder)) != listed:
+        listed = again
+    counted, covered = [], -1
+    for segment in sorted(listed, key=_longest_first):
+        if segment.flushes and True:
+            counted.append(segment)
+            covered = segment.flushes[1]
+    return counted
+
+
+def _longest_first(segment: Segment) -> tuple[int, int, int]:
+    start, end = segment.flushes or (0, -1)
+    return start, -end, -segment.last
 
 
 def segment_bounds(path: Path) -> tuple[int, int]:
     """(first, last) iteration of a segment, from its name."""
-    first, last = path.stem.split("-")[:2]
+    first, last = path.name.split(".")[0].split("-")
     return int(first), int(last)
 
 
 def segment_files(folder: Path) -> list[Path]:
     """The visible segments of a folder, in order."""
-    try:
-        names = os.listdir(folder)
-    except FileNotFoundError:
-        return []
-    return [folder / name for name in sorted(names) if name.endswith(".parquet") and not name.startswith(".")]
+    return [segment.path for segment in segments_in(folder)]
 
 
-def write_whole(table: pa.Table, folder: Path, name: str) -> None:
-    """Write one Parquet file so that it appears under its name only when it is whole."""
-    folder.mkdir(parents=True, exist_ok=True)
-    hidden = folder / f".{name}"
-    pq.write_table(table, hidden, compression="zstd")
-    os.replace(hidden, folder / name)
+def write_whole(table: pa.Table, folder: Path, name: str, group_rows: int | None = None) -> None:
+    """Write one Parquet file so that it appears under its name only when it is whole.
 
-
-class SegmentWriter:
-    """Rows of one kind, flushed to the tail in small files and sealed from there.
-
-    sealed, tail : the two folders
-    flush_rows, flush_s : a flush happens at whichever comes first (rows; seconds)
-    seal_rows : rows sealed at a time
-    retain_rows : newest rows that stay in the tail, never thinned
-    keep : which of the rows that leave the tail are kept (boolean mask from their iterations); None keeps all
+    Raises OSError as `open` does; nothing is left behind then.
     """
+    hidden = folder / f".{name}"
+    try:
+        with hidden.open("wb") as file:  # a path in words would be taken for an address if it holds a colon
+            # Floats hardly repeat: without dictionaries a seal takes a fifth of the time and two thirds of the bytes.
+            pq.write_table(table, file, compression="zstd", use_dictionary=False, row_group_size=group_rows)
+        os.replace(hidden, folder / name)
+    finally:
+        hidden.unlink(missing_ok=True)
 
-    def __init__(
-        self,
-        sealed: Path,
-        tail: Path,
-        *,
-        flush_rows: int = 50,
-        flush_s: float = 2.0,
-        seal_rows: int = 2000,
-        retain_rows: int = 0,
-        keep: Keep | None = None,
-    ) -> None:
-        self.sealed, self.tail, self.keep = sealed, tail, keep
-        self.flush_rows, self.flush_s = flush_rows, flush_s
-        self.seal_rows, self.retain_rows = seal_rows, retain_rows
-        self._rows: list[Row] = []
-        self._flushed_at = time.monotonic()
-        sealed.mkdir(parents=True, exist_ok=True)
-        tail.mkdir(parents=True, exist_ok=True)
-        self._tail = self._recover()
 
-    def append(self, row: Row) -> None:
-        """Take one row; written at the next flush."""
-        self._rows.append(row)
-        if len(self._rows) >= self.flush_rows or time.monotonic() - self._flushed_at >= self.flush_s:
-            self.flush()
+def open_segment(path: Path) -> pq.ParquetFile:
+    """The file, memory-mapped: its folder's name is never taken for a partition or an address."""
+    return pq.ParquetFile(pa.memory_map(str(path)))
 
-    def flush(self) -> None:
-        """Write what was appended; from here on it survives the process."""
-        self._flushed_at = time.monotonic()
-        if not self._rows:
-            return
-        table = to_table(self._rows)
-        name = segment_name(table)
-        if self._tail and self._tail[-1][0].name == name:  # a second evaluation at the same iteration
-            table = pa.concat_tables([pq.read_table(self._tail.pop()[0]), table], promote_options="default")
-        write_whole(table, self.tail, name)
-        self._tail.append((self.tail / name, table.num_rows))
-        self._rows = []
-        if sum(count for _, count in self._tail) >= self.seal_rows + self.retain_rows:
-            self._seal(self.seal_rows)
 
-    def close(self) -> None:
-        """Flush and seal everything."""
-        self.flush()
-        total = sum(count for _, count in self._tail)
-        if self.keep is not None and total > self.retain_rows:
-            self._seal(total - self.retain_rows)
-        self._seal(total, thin=False)
-
-    def _seal(self, rows: int, thin: bool = True) -> None:
-        """Merge the oldest tail files, `rows` rows or a little less, into one sealed segment."""
-        taken: list[Path] = []
-        for path, count in self._tail:
-            if (rows := rows - count) < 0:
-                break
-            taken.append(path)
-        if not taken:
-            return
-        table = pa.concat_tables([pq.read_table(path) for path in taken], promote_options="default")
-        if thin and self.keep is not None:
-            table = table.filter(pa.array(self.keep(table.column("iteration").to_numpy())))
-        if table.num_rows:
-            write_whole(table.combine_chunks(), self.sealed, segment_name(table))
-        self._tail = self._tail[len(taken) :]
-        for path in taken:
-            path.unlink()
-
-    def _recover(self) -> list[tuple[Path, int]]:
-        """Tail files a killed writer left, less those it had already sealed, and no half-written ones."""
-        for folder in (self.sealed, self.tail):
-            for half in folder.glob(".*.parquet"):
-                half.unlink()
-        sealed = segment_files(self.sealed)
-        last_sealed = segment_bounds(sealed[-1])[1] if sealed else -1
-        left = []
-        for path in segment_files(self.tail):
-            if segment_bounds(path)[1] <= last_sealed:
-                path.unlink()
-            else:
-                left.append((path, pq.read_metadata(path).num_rows))
-        return left
+def read_segment(path: Path, columns: list[str] | None = None) -> pa.Table:
+    """The rows of one file; `columns` that it lacks are left out."""
+    with open_segment(path) as file:
+        known = None if columns is None else [name for name in columns if name in file.schema_arrow.names]
+        return file.read(columns=known, use_threads=False)

@@ -51,7 +51,7 @@ def gradient_heatmap_figure(
     if norms.isna().to_numpy().all():
         return message(TITLE, "This run holds no gradient norms.", chosen)
     rows = data_flow_order(list(norms.columns), parts)
-    binned, width = min_binned(norms[rows], columns)
+    binned, width = min_binned(norms.reindex(columns=rows), columns)
     figure = blank(TITLE, chosen, revision, height=figure_height(len(rows)))
     figure.add_trace(_heatmap(binned, width))
     _axes(figure, rows, chosen)
@@ -73,7 +73,7 @@ def shortened(name: str, length: int = NAME_LENGTH) -> str:
     """A parameter's name in at most `length` characters: outer modules by their first letter, then the middle left out.
 
     >>> shortened("encoder.blocks.0.convolution.weight", 30)
-    'e.b.0.convolution.weight'
+    'e.blocks.0.convolution.weight'
     """
     modules = name.split(".")
     for place in range(len(modules) - 2):

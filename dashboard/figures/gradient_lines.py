@@ -7,6 +7,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from ...runs.run import Run
+from ..tables import column
 from .lines import joined, line, log_axis, missing_note, points_note
 from .theme import PART_ORDER, Theme, blank, message, note, theme_named
 
@@ -36,8 +37,8 @@ def gradient_lines_figure(
     parts   : part of the network by parameter
     """
     chosen = theme_named(theme)
-    lines = {name: scalars[column] for column, name in WHOLE.items() if column in scalars} | part_norms(norms, parts)
-    drawn = {name: series.astype(float) for name, series in lines.items() if series.notna().any()}
+    lines = {name: column(scalars, signal) for signal, name in WHOLE.items()} | part_norms(norms, parts)
+    drawn = {name: series for name, series in lines.items() if series.notna().any()}
     if not drawn:
         return message(TITLE, "This run holds no gradient norms.", chosen)
     figure = blank(TITLE, chosen, revision)

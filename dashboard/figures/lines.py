@@ -52,7 +52,7 @@ def add_level(
 
 def label_level(figure: go.Figure, value: float, label: str, *, above: bool) -> None:
     """Name a level at the right end of its line, over or under it, wherever the reader has zoomed."""
-    log = figure.layout.yaxis.type == "log"
+    log = figure["layout"]["yaxis"]["type"] == "log"
     figure.add_annotation(
         text=label,
         x=1,
@@ -65,12 +65,17 @@ def label_level(figure: go.Figure, value: float, label: str, *, above: bool) -> 
     )
 
 
-def log_axis(lines: Iterable[pd.Series]) -> dict[str, Any]:
-    """A logarithmic axis with as many ticks as stay readable: powers of ten; 1, 2 and 5 too; or Plotly's own."""
+def log_axis(lines: Iterable[pd.Series], room: float = 1.0) -> dict[str, Any]:
+    """A logarithmic axis with as many ticks as stay readable: powers of ten; 1, 2 and 5 too; or Plotly's own.
+
+    room : height of the axis, as a share of a whole figure's
+    """
     values = pd.concat([series.dropna() for series in lines])
     decades = math.log10(values.max() / values.min()) if len(values) and values.min() > 0 else 0.0
-    ticks = {} if decades < 0.5 else {"dtick": "D2"} if decades < 2.5 else {"dtick": max(1, round(decades / 8))}
-    return {"type": "log", "tickformat": "~g", **ticks}  # with a format, a tick between the powers says its whole value
+    if decades >= 2.5 * room:
+        return {"type": "log", "dtick": max(1, round(decades / 8 / room)), "exponentformat": "power"}
+    few = {} if decades < 0.5 else {"dtick": "D2"}
+    return {"type": "log", "tickformat": "~g", **few}  # with a format, a tick between the powers says its whole value
 
 
 def span_of(index: pd.Index) -> tuple[float, float]:

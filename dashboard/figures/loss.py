@@ -7,6 +7,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from ...runs.run import Run
+from ..tables import column
 from .lines import add_level, joined, label_level, line, log_axis, points_note, span_of
 from .theme import blank, message, note, theme_named
 
@@ -39,13 +40,13 @@ def loss_figure(
     loss_kind   : what the criterion expects; ln 2 and H0 mean nothing for others than the two of BINARY
     """
     chosen = theme_named(theme)
-    recorded = {"training": _column(scalars, "loss"), "evaluation": _column(evaluations, "loss")}
+    recorded = {"training": column(scalars, "loss"), "evaluation": column(evaluations, "loss")}
     finite = {name: series.where(np.isfinite(series)) for name, series in recorded.items()}
     drawn = {name: series for name, series in finite.items() if series.notna().any()}
     if not drawn:
         return message(TITLE, "This run holds no loss.", chosen)
     figure = blank(TITLE, chosen, revision)
-    levels = _levels(_column(scalars, "label_entropy"), loss_kind)
+    levels = _levels(column(scalars, "label_entropy"), loss_kind)
     for name, colour in {"training": chosen.parts["conv"], "evaluation": chosen.parts["rnn"]}.items():
         if name in drawn:
             figure.add_trace(line(drawn[name], name, colour))
@@ -64,11 +65,6 @@ def _axes(figure: go.Figure, drawn: dict[str, pd.Series], levels: dict[str, floa
     if all((series.dropna() > 0).all() for series in drawn.values()):
         figure.update_yaxes(**log_axis([*drawn.values(), pd.Series(list(levels.values()), dtype=float)]))
     figure.update_layout(hovermode="x unified")
-
-
-def _column(table: pd.DataFrame, name: str) -> pd.Series:
-    """A column as floats; empty where the table lacks it."""
-    return table[name].astype(float) if name in table else pd.Series(dtype=float)
 
 
 def _levels(entropy: pd.Series, loss_kind: str | None) -> dict[str, float]:

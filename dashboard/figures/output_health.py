@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from ...runs.run import Run
+from ..tables import column
 from .lines import add_level, joined, line, log_axis, points_note, span_of
 from .theme import Theme, blank, message, note, theme_named
 
@@ -68,14 +69,14 @@ def output_health_figure(scalars: pd.DataFrame, theme: str = "light", *, revisio
     scalars : iteration x signal; a signal that is absent or all NaN is said to be so in its place
     """
     chosen = theme_named(theme)
-    table = scalars.reindex(columns=[panel.signal for panel in PANELS]).astype(float)
-    if table.isna().to_numpy().all():
+    signals = {panel: column(scalars, panel.signal) for panel in PANELS}
+    if not any(series.notna().any() for series in signals.values()):
         return message(TITLE, "No output signals were recorded: give the recorder logits or probabilities.", chosen)
     figure = _grid(chosen, revision)
-    for row, panel in enumerate(PANELS, start=1):
-        _draw(figure, panel, table[panel.signal], row, chosen)
+    for row, (panel, series) in enumerate(signals.items(), start=1):
+        _draw(figure, panel, series, row, chosen)
     figure.update_xaxes(title_text="iteration", row=len(PANELS), col=1)
-    return note(figure, joined(_zeros(table["rho"]), points_note(series for _, series in table.items())))
+    return note(figure, joined(_zeros(signals[PANELS[0]]), points_note(signals.values())))
 
 
 def _grid(theme: Theme, revision: str | None) -> go.Figure:
@@ -88,14 +89,14 @@ def _grid(theme: Theme, revision: str | None) -> go.Figure:
 
 def _draw(figure: go.Figure, panel: Panel, series: pd.Series, row: int, theme: Theme) -> None:
     ticks = {"type": "log"} if panel.kind == "log" else {"range": panel.limits, "dtick": 0.5}
-    figure.update_yaxes(title_text=panel.unit, **ticks, row=row, col=1)
+    figure.update_yaxes({"title": {"text": panel.unit}, **ticks}, row=row, col=1)
     if not series.notna().any():
         _say_missing(figure, panel, row)
         return
     values = series
     if panel.kind == "log":
         values = series.where(series > 0)
-        figure.update_yaxes(**log_axis([values, pd.Series([panel.level])]), row=row, col=1)
+        figure.update_yaxes(log_axis([values, pd.Series([panel.level])], room=0.5), row=row, col=1)
     figure.add_trace(line(values, panel.signal, theme.parts[panel.part]), row=row, col=1)
     if panel.label:
         add_level(figure, panel.level, panel.label, theme, span_of(series.index), row=row)

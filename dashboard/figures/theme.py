@@ -1,6 +1,7 @@
 """One look for every figure, light and dark: colours, fonts, axes."""
 
 from dataclasses import dataclass
+from textwrap import wrap
 
 import plotly.graph_objects as go
 
@@ -14,6 +15,9 @@ PART_ORDER = ("conv", "rnn", "head", "attention", "other")
 
 HEIGHT = 400
 """Pixels of a figure, unless its rows ask for more."""
+
+MESSAGE_WIDTH = 64
+"""Characters in a line of a message; they fit into half a page of 1,280 pixels."""
 
 HEATMAP_COLOURS = "Viridis"
 """Safe for colour-blind readers, dark is low; it holds no grey, which is kept for what was not recorded."""
@@ -106,9 +110,10 @@ def blank(title: str, theme: Theme, revision: str | None = None, height: int = H
     revision : a reader's zoom is kept from one figure to the next while this stays the same
     height   : pixels
     """
-    layout = go.Layout(template=theme.template(), title_text=title, height=height, uirevision=revision or True)
-    layout.title.update(y=1, yref="container", yanchor="top", pad={"l": 16, "t": 14})
-    return go.Figure(layout=layout)
+    heading = {"text": title, "y": 1, "yref": "container", "yanchor": "top", "pad": {"l": 16, "t": 14}}
+    return go.Figure(
+        layout={"template": theme.template(), "title": heading, "height": height, "uirevision": revision or True}
+    )
 
 
 def message(title: str, text: str, theme: Theme, height: int = HEIGHT) -> go.Figure:
@@ -116,7 +121,7 @@ def message(title: str, text: str, theme: Theme, height: int = HEIGHT) -> go.Fig
     figure = blank(title, theme, height=height)
     figure.update_xaxes(visible=False).update_yaxes(visible=False)
     place = {"xref": "paper", "yref": "paper", "x": 0.5, "y": 0.5}
-    return figure.add_annotation(text=text, font_size=14, **place)
+    return figure.add_annotation(text="<br>".join(wrap(text, MESSAGE_WIDTH)), font_size=14, **place)
 
 
 def note(figure: go.Figure, text: str) -> go.Figure:

@@ -7,11 +7,11 @@ from ..captions import CONSTANT_LEVEL
 GRID_THEME = (
     "themeQuartz.withParams({backgroundColor: 'var(--flatline-card)', foregroundColor: 'var(--mantine-color-text)', "
     "borderColor: 'var(--flatline-line)', headerBackgroundColor: 'var(--flatline-card)', fontFamily: 'inherit', "
-    "fontSize: 13, cellHorizontalPadding: 10, wrapperBorderRadius: 10})"
+    "fontSize: 13, cellHorizontalPadding: 8, wrapperBorderRadius: 10})"
 )
 """The grid in the colours of the page, light or dark."""
 
-RED, GREEN, ORANGE, BLUE = (f"var(--mantine-color-{name}-text)" for name in ("red", "teal", "orange", "blue"))
+BAD, GOOD, STOPPED, LIVE = (f"var(--flatline-{name})" for name in ("bad", "good", "stopped", "live"))
 
 
 def _text(field: str, name: str, width: int, **more: Any) -> dict[str, Any]:
@@ -39,13 +39,13 @@ def _coloured(colours: dict[str, str]) -> dict[str, Any]:
 
 _STATE = _coloured(
     {
-        "params.value == 'running'": BLUE,
-        "params.value == 'interrupted'": ORANGE,
-        "params.value == 'failed' || params.value == 'unreadable'": RED,
+        "params.value == 'running'": LIVE,
+        "params.value == 'interrupted'": STOPPED,
+        "params.value == 'failed' || params.value == 'unreadable'": BAD,
     }
 )
 
-_LEVEL = _coloured({"params.data.at_constant_level === true": RED, "params.data.at_constant_level === false": GREEN})
+_LEVEL = _coloured({"params.data.at_constant_level === true": BAD, "params.data.at_constant_level === false": GOOD})
 
 _YES_NO = {"function": "params.value == null ? '–' : params.value ? 'yes' : 'no'"}
 
@@ -64,18 +64,18 @@ _AT_LEAST: dict[str, Any] = {
 }
 
 COLUMNS: list[dict[str, Any]] = [
-    _text("name", "Run", 180, tooltipField="name", cellClass="run-name", pinned="left"),
-    _text("status", "State", 104, tooltipField="reason", cellStyle=_STATE),
-    _number("lwlrap", "lwlrap", 78, ".3f", cellStyle=_LEVEL, **_AT_LEAST),
-    _number("chance", "Chance", 78, ".3f", filter=False),
-    _number("constant", "Constant level", 88, ".3f", filter=False),
-    _text("at_constant_level", "At that level", 88, cellDataType=False, cellStyle=_LEVEL, headerTooltip=CONSTANT_LEVEL)
+    _text("name", "Run", 272, tooltipField="name", cellClass="run-name"),
+    _text("status", "State", 98, tooltipField="reason", cellStyle=_STATE),
+    _number("lwlrap", "lwlrap", 62, ".3f", cellStyle=_LEVEL, **_AT_LEAST),
+    _number("chance", "Chance", 66, ".3f", filter=False),
+    _number("constant", "Constant level", 84, ".3f", filter=False),
+    _text("at_constant_level", "At that level", 66, cellDataType=False, cellStyle=_LEVEL, headerTooltip=CONSTANT_LEVEL)
     | {"valueFormatter": _YES_NO, "filterValueGetter": {"function": "params.data.at_constant_level ? 'yes' : 'no'"}},
     _text("architecture", "Architecture", 104),
-    _text("head", "Head", 96),
-    _text("loss_kind", "Loss", 118),
-    _number("seed", "Seed", 60, "d"),
-    _number("iterations", "Iterations", 88, ",", **_AT_LEAST),
+    _text("head", "Head", 118),
+    _text("loss_kind", "Loss", 116),
+    _number("seed", "Seed", 50, "d"),
+    _number("iterations", "Iterations", 80, ",", **_AT_LEAST),
     _text("started", "Started", 134, cellDataType=False, cellClass="numbers"),
 ]
 """Widths are the least in pixels, and the shares of what is left."""

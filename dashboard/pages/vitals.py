@@ -155,7 +155,7 @@ def _page(run: Run) -> dmc.Stack:
 
 def _card(graph_id: str, height: int) -> html.Div:
     """A figure's place, `height` pixels high before it comes, with its caption."""
-    config = {**CONFIG, "toImageButtonOptions": {"filename": graph_id, "scale": 2}}
+    config: Any = {**CONFIG, "toImageButtonOptions": {"filename": graph_id, "scale": 2}}
     graph = dcc.Graph(id=graph_id, figure=WAITING, config=config, style={"height": f"{height}px"})
     caption = dmc.Text(CAPTIONS[graph_id], size="sm", c="dimmed", className="caption")
     return html.Div([dcc.Store(id=drawing(graph_id)), graph, caption], className="card")

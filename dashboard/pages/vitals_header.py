@@ -11,6 +11,7 @@ from dash import html
 from ...runs.listing import at_constant_level
 from ...runs.run import Run
 from ..captions import constant_level_alert
+from ..tables import column
 
 STATE_COLOURS = {"running": "blue", "finished": "teal", "interrupted": "orange", "failed": "red"}
 
@@ -66,7 +67,7 @@ def _progress(run: Run) -> html.Div:
 def _scores(evaluations: pd.DataFrame) -> list[html.Div]:
     score, chance, constant = (_last(evaluations, name) for name in ("lwlrap", "chance", "constant"))
     dead = at_constant_level(score, chance, constant)
-    colour = {True: "red", False: "teal"}.get(dead) if dead is not None else None
+    colour = None if dead is None else "var(--flatline-bad)" if dead else "var(--flatline-good)"
     when = f"at iteration {evaluations.index[-1]:,}" if len(evaluations) else "not evaluated yet"
     return [
         _tile("lwlrap", _number(score), when, colour=colour),
@@ -80,7 +81,7 @@ def _loss(scalars: pd.DataFrame) -> html.Div:
 
 
 def _gradient(scalars: pd.DataFrame) -> html.Div:
-    total = scalars.get("gradient_norm_total", pd.Series(dtype=float)).dropna()
+    total = column(scalars, "gradient_norm_total").dropna()
     if total.empty:
         return _tile("Gradient norm", "–", "not recorded")
     share = total.iloc[-1] / total.max() if total.max() > 0 else np.nan
@@ -123,7 +124,7 @@ def _stopped(run: Run) -> str:
 
 def _last(table: pd.DataFrame, name: str) -> float:
     """The last recorded value; NaN where there is none."""
-    recorded = table[name].dropna() if name in table else pd.Series(dtype=float)
+    recorded = column(table, name).dropna()
     return float(recorded.iloc[-1]) if len(recorded) else float("nan")
 
 
@@ -132,9 +133,7 @@ def _number(value: float) -> str:
 
 
 def _tile(label: str, value: str, below: Any, after: str = "", colour: str | None = None) -> html.Div:
-    tint = {"c": colour} if colour else {}  # Mantine takes a colour of None for an object and throws
-    number = dmc.Text(
-        [value, dmc.Text(after, span=True, size="sm", c="dimmed", fw=400)], fw=700, fz=22, lh=1.25, **tint
-    )
+    unit = dmc.Text(after, span=True, size="sm", c="dimmed", fw=400)
+    number = dmc.Text([value, unit], fw=700, fz=22, lh=1.25, c=colour or "inherit")  # Mantine throws on c=None
     under = dmc.Text(below, size="xs", c="dimmed") if isinstance(below, str) else below
     return html.Div([dmc.Text(label, size="xs", c="dimmed", fw=600), number, under], className="card tile numbers")

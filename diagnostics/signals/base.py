@@ -23,32 +23,34 @@ class SignalInfo:
 class Batch:
     """One recorded iteration, on the CPU, as the signals see it.
 
+    loss_kind : what the caller's criterion expects; None if it did not say
     outputs : (clip, class) float32 as the caller gave them; None if it gave none
     target : (clip, class) multi-hot bool; None if it gave none
-    mask : (clip, frame) bool; None means no padding
-    prior : (class,) share of training clips with each class so far; NaN before the first target
-    stepped : whether an optimiser stepped
-    shared : values that earlier signals of this iteration found, by column
+    prior : (class,) share of training clips with each class so far; None before the first target
+    unclipped_norm : of all gradients before clipping; NaN if the caller did not pass it
+    shared : values that earlier signals of the same iteration found, by column
     """
 
     iteration: int
     loss_kind: str | None
     outputs: np.ndarray | None
     target: np.ndarray | None
-    mask: np.ndarray | None
     prior: np.ndarray | None
-    stepped: bool
+    unclipped_norm: float = float("nan")
     shared: dict[str, Any] = field(default_factory=dict)
 
 
 class Signal(Protocol):
     """One recorded quantity, or a few that are measured together."""
 
-    infos: tuple[SignalInfo, ...]
+    @property
+    def infos(self) -> tuple[SignalInfo, ...]:
+        """What it records."""
+        ...
 
     def attach(self, model: nn.Module, optimizers: list[Optimizer], stack: ExitStack) -> None:
-        """Put hooks on; whatever is put on is taken off by the stack."""
+        """Put hooks on; whatever is put on is taken off by the stack. A hook raises nothing: `collect` does."""
 
     def collect(self, batch: Batch) -> Values:
-        """This iteration's values by column: numbers, arrays, or maps. Not measurable is NaN."""
+        """An iteration's values by column: numbers, arrays, or maps. Not measurable is NaN."""
         ...

@@ -7,11 +7,15 @@ from torch.optim import Optimizer
 from ..parts import output_bias
 from .base import Batch, SignalInfo, Values
 
+KNOWN_LOSSES = ("bce-with-logits", "bce", "cross-entropy")
+"""Losses whose gradient at the prior is known."""
+
 
 class OutputHealth:
     """Whether the scores still differ between clips, and whether the head still learns from the labels.
 
-    Of the batch, as the model gave it in training mode. Cost: two argsorts of (clip, class), about 150 us for 32 x 80.
+    Of the batch, as the model gave it in training mode. rho and H0 need a loss that is known and averaged over the
+    batch: NaN for "ctc" and where `loss` was not said. Cost: an argsort of (clip, class), about 150 us for 32 x 80.
     """
 
     infos = (
@@ -39,11 +43,11 @@ class OutputHealth:
         self._model, self._names = model, [name for name, _ in model.named_parameters()]
 
     def collect(self, batch: Batch) -> Values:
-        """The batch's values; NaN without outputs or targets, and where one clip alone cannot tell."""
+        """Values of the batch; NaN without outputs or targets, and where one clip alone cannot tell."""
         return {**score_health(batch.outputs), **self._label_health(batch)}
 
     def _label_health(self, batch: Batch) -> dict[str, float]:
-        if batch.target is None or batch.prior is None:
+        if batch.target is None or batch.prior is None or batch.loss_kind not in KNOWN_LOSSES:
             return {"rho": np.nan, "label_entropy": np.nan}
         return {
             "rho": self._bias_norm(batch) / label_noise_floor(batch.prior, len(batch.target), batch.loss_kind),
@@ -51,36 +55,44 @@ class OutputHealth:
         }
 
     def _bias_norm(self, batch: Batch) -> float:
+        """Of the gradient before clipping, where the loop told its norm: clipping is no sign of a killed head."""
         norms = batch.shared.get("gradient_norm")
         if self._bias is None and self._model is not None and batch.target is not None:
             name = output_bias(self._model, batch.target.shape[1])
             self._bias = self._names.index(name) if name in self._names else -1
-        return np.nan if norms is None or self._bias in (None, -1) else float(norms[self._bias])
+        if norms is None or self._bias is None or self._bias < 0:
+            return float("nan")
+        clipped_to = batch.shared["gradient_norm_total"] / batch.unclipped_norm
+        return float(norms[self._bias]) / (clipped_to if clipped_to < 1 else 1.0)
 
 
 def score_health(outputs: np.ndarray | None) -> dict[str, float]:
-    """Range, spreads, rank agreement and share of the top class of (clip, class) scores; NaN for what one clip cannot tell."""
+    """Range, spreads, rank agreement and share of the top class of (clip, class) scores.
+
+    NaN and infinite scores go into range and spreads as they are; what one clip alone cannot tell is NaN.
+    """
     names = ("output_min", "output_max", "clip_spread", "class_spread", "rank_agreement", "top_class_share")
     if outputs is None or not outputs.size:
         return dict.fromkeys(names, np.nan)
     several = len(outputs) > 1
     top = np.bincount(outputs.argmax(axis=1)).max() / len(outputs)
-    values = (
-        outputs.min(),
-        outputs.max(),
-        outputs.std(axis=0).mean() if several else np.nan,
-        outputs.std(axis=1).mean(),
-        rank_agreement(outputs) if several else np.nan,
-        top if several and np.isfinite(outputs).all() else np.nan,
-    )
+    with np.errstate(invalid="ignore", over="ignore"):
+        values = (
+            outputs.min(),
+            outputs.max(),
+            outputs.std(axis=0).mean() if several else np.nan,
+            outputs.std(axis=1).mean(),
+            rank_agreement(outputs) if several else np.nan,
+            top if several and not np.isnan(outputs).any() else np.nan,
+        )
     return {name: float(value) for name, value in zip(names, values, strict=True)}
 
 
 def rank_agreement(outputs: np.ndarray) -> float:
     """Mean correlation of each clip's class ranking with the mean ranking, for (clip, class) scores.
 
-    1 is the same ranking for every clip; independent rankings of n clips give about 1/sqrt(n). Ties keep the order of the
-    classes, so equal scores everywhere are one shared ranking. NaN with NaN scores or a single class.
+    1 is the same ranking for every clip; independent rankings of n clips give about 1/sqrt(n). Ties keep the order of
+    the classes, so equal scores everywhere are one shared ranking. NaN with NaN scores or a single class.
     """
     n_classes = outputs.shape[1]
     if n_classes < 2 or np.isnan(outputs).any():
@@ -96,7 +108,7 @@ def rank_agreement(outputs: np.ndarray) -> float:
 
 
 def label_noise_floor(prior: np.ndarray, n_clips: int, loss_kind: str | None) -> float:
-    """Norm of dL/d(output bias) that the draw of labels alone keeps up at the prior, for a loss averaged over the batch.
+    """Norm of dL/d(output bias) that the draw of labels alone keeps up at the prior, for a loss averaged over clips.
 
     sqrt(sum q(1-q) / B), and / K where the loss is averaged over classes too (binary cross-entropy).
     Source: ours; FINDINGS D2, held against a constant predictor in the tests.

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from .base import Batch, SignalInfo, Values
+from .norms import l2_norms
 
 
 class WeightNorms:
@@ -22,5 +23,4 @@ class WeightNorms:
     @torch.no_grad()
     def collect(self, batch: Batch) -> Values:
         """Norms now."""
-        norms = torch._foreach_norm([parameter.detach() for parameter in self._parameters])
-        return {"weight_norm": torch.stack([norm.float() for norm in norms]).cpu().numpy()}
+        return {"weight_norm": l2_norms(self._parameters).cpu().numpy()}

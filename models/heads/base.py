@@ -33,5 +33,8 @@ class Head(nn.Module):
         the plain logit an attention head that gives probabilities starts further off than without any.
         """
         factor = self.attention_at_start
-        bias = prior_logit(prior) / factor if self.output == "logits" else prior_logit(prior / factor)
+        if factor == 1 or self.output == "logits":
+            bias = prior_logit(prior) / factor
+        else:
+            bias = prior_logit((prior / factor).clamp(max=0.95))  # beyond, the sigmoid would start saturated
         self.classification.bias.copy_(bias)

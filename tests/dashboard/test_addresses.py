@@ -19,7 +19,7 @@ def test_other_paths_have_no_address(path):
 @pytest.mark.parametrize("name", ["..", ".", "", None, "../x", "a/../../x", "a\\b", "x\0", ".hidden"])
 def test_a_name_that_leads_out_of_the_logs_is_refused(tmp_path, name):
     logs = tmp_path / "logs"
-    for folder in (logs, tmp_path / "x", logs / ".hidden"):
+    for folder in (logs, tmp_path / "x", logs / ".hidden", logs / "a", logs / "a\\b"):
         folder.mkdir()
     assert run_path(logs, name) is None
 

@@ -80,7 +80,7 @@ def test_extreme_norms_are_drawn(value):
 def test_a_run_without_norms_says_so():
     figure = gradient_heatmap_figure(norms() * np.nan, PARTS)
     assert not figure.data
-    assert "no gradient norms" in figure.layout.annotations[0].text
+    assert "holds no gradient norms" in figure.layout.annotations[0].text
 
 
 def test_a_network_whose_parts_are_unknown_is_drawn_without_them():

@@ -42,7 +42,8 @@ def test_a_rho_of_zero_is_said_since_the_axis_cannot_show_it():
 
 
 def test_nothing_recorded_says_what_to_do():
-    assert "give the recorder logits or probabilities" in texts(output_health_figure(pd.DataFrame()))
+    said = texts(output_health_figure(pd.DataFrame())).replace("<br>", " ")
+    assert "give the recorder logits or probabilities" in said
 
 
 def test_a_recorded_run_is_drawn(collapsed):

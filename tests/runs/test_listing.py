@@ -1,5 +1,6 @@
 import json
 import math
+import shutil
 
 import numpy as np
 import pytest
@@ -147,6 +148,7 @@ def test_a_listing_reads_again_only_what_changed(tmp_path, monkeypatch):
     )
     listing.table()
     assert read == []
+    shutil.rmtree(tmp_path / "b")
     record(tmp_path / "b", scores=[0.9]).close()
     listing.table()
     assert read == ["b"]
@@ -164,3 +166,11 @@ def test_the_mark_changes_with_rows_evaluations_and_status(tmp_path):
     log.close()
     marks.append(recorded_mark(log.path))
     assert len(set(marks)) == 4
+
+
+def test_a_run_whose_process_died_turns_interrupted_though_no_file_changed(tmp_path):
+    log = record(tmp_path / "a")
+    listing = Listing(tmp_path)
+    assert listing.table()["status"].tolist() == ["running"]
+    log._lock.close()  # what the system does when a process is killed
+    assert listing.table()["status"].tolist() == ["interrupted"]

@@ -1,0 +1,71 @@
+"""Outputs of modules, kept by forward hooks until they are measured."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import AttachError
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What a module gave, and how often that tensor had been changed in place by then."""
+
+    path: str
+    output: Any
+    version: int
+
+    def map(self) -> Tensor:
+        """The map (clip, frame, class).
+
+        Raises AttachError if the output is none, or if a later operation overwrote it.
+        """
+        where = f"attention={{{self.path!r}: ...}}, Recorder.step"
+        if not isinstance(self.output, Tensor):
+            raise AttachError(
+                f"{self.path} gives {type(self.output).__name__}, but a map is a tensor ({where}); "
+                "name a module that gives one"
+            )
+        if self.output.ndim != 3:
+            raise AttachError(
+                f"{self.path} gives {tuple(self.output.shape)}, but a map is (clip, frame, class) ({where}); "
+                "name a module that gives one"
+            )
+        if _version(self.output) != self.version:
+            raise AttachError(
+                f"the output of {self.path} was changed in place after the module gave it ({where}); "
+                "use sigmoid() and not sigmoid_(), or name a module whose output stays"
+            )
+        return self.output
+
+
+class OutputKeeper:
+    """Forward hook that keeps a module's newest output by path; it changes nothing and never raises.
+
+    A copy of it, in a model that was pickled or deep-copied, keeps nothing for the recorder.
+
+    training_only : leave out passes in eval mode or without gradients, such as an evaluation between two steps
+    """
+
+    def __init__(self, path: str, kept: dict[str, Kept], training_only: bool) -> None:
+        self.path, self.kept, self.training_only = path, kept, training_only
+
+    def __call__(self, module: nn.Module, args: Any, output: Any) -> None:
+        """Keep the output; of several, the first."""
+        if self.training_only and not (module.training and torch.is_grad_enabled()):
+            return
+        given = output[0] if isinstance(output, (tuple, list)) and output else output
+        if isinstance(given, Tensor):
+            self.kept[self.path] = Kept(self.path, given.detach(), _version(given))
+        else:
+            self.kept[self.path] = Kept(self.path, given, 0)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return OutputKeeper, (self.path, {}, self.training_only)
+
+
+def _version(tensor: Tensor) -> int:
+    """How often it was changed in place; an inference tensor does not count."""
+    return 0 if tensor.is_inference() else tensor._version

@@ -1,0 +1,41 @@
+"""JSON that any reader takes: NaN, arrays and paths have a form there."""
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+def to_json(value: Any, *, indent: int | None = None) -> str:
+    """The value as strict JSON: NaN is null, infinities are "inf" and "-inf", arrays are lists, paths are strings.
+
+    >>> to_json({"norm": float("nan"), "ratio": np.float32(2), "at": [math.inf, Path("a")]})
+    '{"norm": null, "ratio": 2.0, "at": ["inf", "a"]}'
+    """
+    return json.dumps(_plain(value), indent=indent, allow_nan=False)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Replace a file whole: a reader sees the old or the new one."""
+    hidden = path.with_name(f".{path.name}")
+    try:
+        hidden.write_text(to_json(value, indent=1) + "\n", encoding="utf-8")
+        os.replace(hidden, path)
+    finally:
+        hidden.unlink(missing_ok=True)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_plain(entry) for entry in value]
+    if isinstance(value, (np.ndarray, np.generic)):
+        return _plain(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else str(value)
+    return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)

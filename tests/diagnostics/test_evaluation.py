@@ -1,0 +1,31 @@
+import numpy as np
+import pytest
+from flatline.diagnostics.errors import ShapeError
+from flatline.diagnostics.evaluation import evaluation_row
+from flatline.diagnostics.lwlrap import chance_level, constant_level, lrap, lwlrap, per_class_lwlrap
+
+
+def test_a_score_stands_beside_chance_and_the_constant_level():
+    rng = np.random.default_rng(0)
+    scores, target, prior = rng.standard_normal((40, 6)), rng.random((40, 6)) < 0.3, rng.random(6)
+    row = evaluation_row(scores, target, prior, loss=0.5)
+    assert row["lwlrap"] == lwlrap(scores, target)
+    assert row["lrap"] == lrap(scores, target)
+    assert row["chance"] == chance_level(target)
+    assert row["constant"] == constant_level(target, prior)
+    assert (row["loss"], row["tie_share"]) == (0.5, 0)
+    np.testing.assert_array_equal(row["class_lwlrap"], per_class_lwlrap(scores, target))
+    np.testing.assert_array_equal(row["class_positives"], target.sum(axis=0))
+
+
+def test_nan_scores_make_the_scores_nan_and_leave_the_levels():
+    scores, target = np.zeros((3, 2)), np.array([[1, 0], [0, 1], [1, 1]], dtype=bool)
+    scores[1, 0] = np.nan
+    row = evaluation_row(scores, target, None, loss=float("nan"))
+    assert np.isnan([row["lwlrap"], row["lrap"], row["tie_share"], row["constant"], *row["class_lwlrap"]]).all()
+    assert row["chance"] == chance_level(target)
+
+
+def test_a_prior_of_other_classes_is_an_error():
+    with pytest.raises(ShapeError, match="prior has 3 classes but target has 2"):
+        evaluation_row(np.zeros((1, 2)), np.ones((1, 2), dtype=bool), np.zeros(3), 0.0)

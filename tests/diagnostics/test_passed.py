@@ -1,0 +1,38 @@
+import numpy as np
+import pytest
+from flatline.diagnostics.errors import ShapeError
+from flatline.diagnostics.passed import Passed, check_same_clips, pooled, the_one_given
+
+
+def passed(loss: float, n_clips: int, norm: float = float("nan")) -> Passed:
+    return Passed(loss, np.full((n_clips, 3), loss), np.ones((n_clips, 3), dtype=bool), norm)
+
+
+def test_several_batches_become_one_with_their_mean_loss_and_the_last_norm():
+    one = pooled([passed(1.0, 2), passed(2.0, 3), passed(6.0, 1, norm=4.0)])
+    assert (one.loss, one.unclipped_norm) == (3.0, 4.0)
+    assert one.outputs is not None
+    assert one.outputs[:, 0].tolist() == [1, 1, 2, 2, 2, 6]
+    assert one.target is not None
+    assert one.target.shape == (6, 3)
+
+
+def test_one_batch_stays_as_it_is():
+    alone = passed(1.0, 2)
+    assert pooled([alone]) is alone
+
+
+def test_what_one_batch_lacks_the_row_lacks():
+    assert pooled([passed(1.0, 2), Passed(1.0, None, None, 0.0)]).outputs is None
+
+
+def test_logits_and_probabilities_together_are_refused():
+    with pytest.raises(ShapeError, match=r"both logits= and probabilities= were given \(here\); give the one"):
+        the_one_given(1, 2, "here")
+    assert (the_one_given(None, 2, ""), the_one_given(1, None, ""), the_one_given(None, None, "")) == (2, 1, None)
+
+
+def test_outputs_and_targets_of_other_clips_are_refused():
+    with pytest.raises(ShapeError, match=r"target has 2 clips but the output has 3 \(here\); pass one batch's"):
+        check_same_clips(np.zeros((3, 1)), np.zeros((2, 1)), "here")
+    check_same_clips(None, np.zeros((2, 1)), "here")

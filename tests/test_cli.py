@@ -1,0 +1,204 @@
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from flatline.cli import main
+from flatline.runs.run import Run
+
+README = Path(__file__).parent.parent / "README.md"
+COMMANDS = ("train", "predict", "dashboard", "runs", "demo", "data check", "data make", "recipes", "models")
+
+
+def flatline(*arguments, **options):
+    """The command in a process of its own, as a person runs it."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "flatline", *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1", **options},
+    )
+
+
+@pytest.fixture(scope="module")
+def trained(tiny_data, tmp_path_factory):
+    """A short recorded run, and what the command printed."""
+    logs = tmp_path_factory.mktemp("logs")
+    process = flatline("train", "story-published", "--data", tiny_data, "--logs", logs, "--iterations", 4)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    return Run(out.splitlines()[-1]), logs, err
+
+
+def refused(capsys, *arguments):
+    """The one line that a refused command prints."""
+    assert main([str(argument) for argument in arguments]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.count("\n") == 1, said.err
+    return said.err
+
+
+def test_the_last_line_of_train_is_the_folder_of_a_finished_run(trained):
+    run, logs, _ = trained
+    assert run.path == (logs / "story-published").resolve()
+    assert run.status == "finished"
+    assert len(run.gradient_norms) == 4
+    assert run.evaluations.index.tolist() == [0, 4]
+
+
+def test_train_says_the_score_beside_chance_and_constant_level_where_there_is_no_terminal(trained):
+    assert re.search(r"iteration 4 of 4  loss [\d.]+  gradient norm \S+  lwlrap [\d.]+ \(chance [\d.]+, constant", trained[2])
+
+
+def test_a_second_run_of_a_recipe_gets_a_number_and_a_taken_name_is_refused(trained, tiny_data, capsys):
+    _, logs, _ = trained
+    command = ["train", "story-published", "--data", str(tiny_data), "--logs", str(logs), "--iterations", "1"]
+    assert main(command) == 0
+    assert Path(capsys.readouterr().out.splitlines()[-1]).name == "story-published-2"
+    assert "choose another name" in refused(capsys, *command, "--name", "story-published")
+
+
+def test_set_takes_several_keys_and_may_be_repeated(tiny_data, tmp_path, capsys):
+    settings = ["--set", "iterations=2", "model.head=mean", "--seed", "7"]
+    settings += ["--set", "loss=bce-with-logits", "model.head_options={}"]
+    assert main(["train", "story-published", "--data", str(tiny_data), "--logs", str(tmp_path), *settings]) == 0
+    run = Run(capsys.readouterr().out.splitlines()[-1])
+    assert (run.recipe["iterations"], run.recipe["model"]["head"], run.recipe["seed"]) == (2, "mean", 7)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_training_closes_the_log_writes_a_checkpoint_and_ends_with_130(number, tiny_data, tmp_path):
+    process = flatline("train", "story-plain", "--data", tiny_data, "--logs", tmp_path, "--iterations", 100_000)
+    run = tmp_path / "story-plain"
+    wait_for(lambda: list((run / "tail" / "iterations").glob("[0-9]*.parquet")))
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert Path(out.splitlines()[-1]) == run.resolve()
+    assert Run(run).status == "interrupted"
+    assert (run / "checkpoints" / "last.safetensors").is_file()
+    assert len(pd.read_parquet(run / "iterations")) == Run(run).last_iteration + 1
+    assert "Traceback" not in err
+
+
+def test_an_unknown_recipe_is_one_line_that_lists_the_known_ones(capsys):
+    said = refused(capsys, "train", "story-plane")
+    assert "'story-plane'" in said
+    assert "story-plain" in said
+
+
+def test_bad_settings_and_bad_data_are_one_line_each(tiny_data, tmp_path, capsys):
+    train = ("train", "story-plain", "--data", tiny_data, "--logs", tmp_path)
+    assert "batch_sise" in refused(capsys, *train, "--set", "batch_sise=3")
+    assert "key=value" in refused(capsys, *train, "--set", "batch_size")
+    assert "n_channels" in refused(capsys, *train, "--set", "model.options={n_channels: 3}")
+    assert "fewer than the batch" in refused(capsys, *train, "--set", "batch_size=4000")
+    assert "nowhere" in refused(capsys, "train", "story-plain", "--data", tmp_path / "nowhere", "--logs", tmp_path)
+    assert "give 1 or more" in refused(capsys, *train, "--iterations", "0")
+    assert not list(tmp_path.iterdir())
+
+
+def test_bad_usage_ends_with_2():
+    with pytest.raises(SystemExit, match="2"):
+        main(["trane"])
+
+
+def test_predict_writes_kaggles_submission_form(trained, tiny_data, tmp_path, capsys):
+    _, logs, _ = trained
+    output = tmp_path / "scores.csv"
+    assert main(["predict", "story-published", "--logs", str(logs), "--data", str(tiny_data), "-o", str(output)]) == 0
+    asked = pd.read_csv(tiny_data / "sample_submission.csv")
+    scores = pd.read_csv(output)
+    assert list(scores.columns) == list(asked.columns)
+    assert sorted(scores["fname"]) == sorted(asked["fname"])
+    assert scores.drop(columns="fname").to_numpy().min() >= 0
+    assert scores.drop(columns="fname").to_numpy().max() <= 1
+    assert capsys.readouterr().out == f"{output.resolve()}\n"
+
+
+def test_predict_names_a_broken_clip_and_leaves_it_out_when_told_to(trained, tiny_data, tmp_path, capsys):
+    _, logs, _ = trained
+    folder = tmp_path / "clips"
+    folder.mkdir()
+    (folder / "broken.wav").write_bytes(b"RIFF")
+    whole = next((tiny_data / "test").glob("*.wav"))
+    (folder / "whole.wav").write_bytes(whole.read_bytes())
+    command = ["predict", "story-published", "--logs", logs, "--data", folder, "-o", tmp_path / "scores.csv"]
+    assert "broken.wav" in refused(capsys, *command)
+    assert main([*map(str, command), "--skip-bad"]) == 0
+    assert pd.read_csv(tmp_path / "scores.csv")["fname"].tolist() == ["whole.wav"]
+    assert "left out: " in capsys.readouterr().err
+
+
+def test_runs_lists_scores_and_json_holds_absolute_paths_and_nothing_else(trained, capsys):
+    run, logs, _ = trained
+    assert main(["runs", str(logs), "--json"]) == 0
+    rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
+    assert rows["story-published"]["run"] == str(run.path)
+    assert rows["story-published"]["lwlrap"] == pytest.approx(run.evaluations.lwlrap.iloc[-1])
+    assert main(["runs", str(logs)]) == 0
+    assert "story-published" in capsys.readouterr().out
+
+
+def test_runs_of_an_empty_folder_says_how_to_make_some(tmp_path, capsys):
+    assert main(["runs", str(tmp_path)]) == 0
+    assert "flatline demo" in capsys.readouterr().out
+
+
+def test_recipes_and_models_list_what_there_is(capsys):
+    assert main(["recipes", "--json"]) == 0
+    assert len([r for r in json.loads(capsys.readouterr().out) if r["name"].startswith("story-")]) == 12
+    assert main(["models"]) == 0
+    said = capsys.readouterr().out
+    for name in ("cgrnn", "simple-cgrnn", "attention-only", "resnet", "input-attention", "frame_dropout"):
+        assert name in said
+
+
+def test_data_check_counts_faults_and_fails_on_them(tiny_data, tmp_path, capsys):
+    assert main(["data", "check", str(tiny_data)]) == 0
+    broken = tmp_path / "broken"
+    (broken / "train_curated").mkdir(parents=True)
+    (broken / "train_curated" / "a.wav").write_bytes(b"")
+    (broken / "train_curated.csv").write_text("fname,labels\na.wav,Bark\nb.wav,Bark\n")
+    capsys.readouterr()
+    assert main(["data", "check", str(broken), "--json"]) == 1
+    problems = json.loads(capsys.readouterr().out)
+    assert {Path(problem["file"]).name for problem in problems} == {"a.wav", "train_curated.csv"}
+    assert all(Path(problem["file"]).is_absolute() for problem in problems)
+
+
+def test_the_dashboard_serves_and_ends_in_order(trained):
+    process = flatline("dashboard", trained[1], "--port", 0)
+    try:
+        line = process.stdout.readline()
+        address = re.search(r"http://\S+", line)[0]
+        assert urllib.request.urlopen(address, timeout=20).status == 200
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=20) == 0
+    finally:
+        process.kill()
+
+
+def test_every_command_has_help_and_stands_in_the_readme(capsys):
+    readme = README.read_text(encoding="utf-8")
+    for command in COMMANDS:
+        assert f"`flatline {command}" in readme, command
+        with pytest.raises(SystemExit, match="0"):
+            main([*command.split(), "--help"])
+        assert "usage: flatline" in capsys.readouterr().out
+
+
+def wait_for(condition, seconds=90):
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, "waited in vain"
+        time.sleep(0.05)
