@@ -61,7 +61,7 @@ def tail_segments(folder: Path) -> list[Segment]:
         listed = again
     counted, covered = [], -1
     for segment in sorted(listed, key=_longest_first):
-        if segment.flushes and True:
+        if segment.flushes and segment.flushes[1] > covered:
             counted.append(segment)
             covered = segment.flushes[1]
     return counted

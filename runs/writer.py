@@ -157,7 +157,6 @@ class SegmentWriter:
             table = self._joined(left)
             kept = table.filter(pa.array(self.keep(_iterations(table)))) if thin and self.keep else table
             name = f"{left[0][0].first:09d}-{left[-1][0].last:09d}.parquet"  # of thinned rows too: they are done
-            self._delete_strays()
             if kept.num_rows:
                 write_whole(kept.combine_chunks(), self.sealed, name, self.group_rows)
             self.left_out += table.num_rows - kept.num_rows

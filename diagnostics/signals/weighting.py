@@ -63,12 +63,14 @@ def where_it_looks(weights: Tensor, real: Tensor | None) -> tuple[np.ndarray, np
 
     A clip of one frame has no entropy to speak of (NaN), nor one whose weights are all zero or partly negative.
     """
-    shares = weights / weights.sum(dim=1, keepdim=True)  # (clip, frame, class)
+    total, peak = weights.sum(dim=1), weights.amax(dim=1)  # (clip, class)
     n_frames = torch.full((len(weights), 1), float(weights.shape[1])) if real is None else real.sum(dim=1).float()
-    # 1e-38 gives a share of 0 its 0 and leaves a negative one NaN, at a third of the cost of torch.special.entr.
-    nats = -(shares * (shares + 1e-38).log()).sum(dim=1)  # (clip, class)
-    entropy = nats / n_frames.to(nats.device).log()
-    return _mean_seen(entropy), _mean_seen(shares.amax(dim=1))
+    # 1e-38 gives a weight of 0 its 0 and leaves a negative one NaN, at a third of the cost of torch.special.entr.
+    summed = (weights + 1e-38).log_().mul_(weights).sum(dim=1)
+    nats = total.log() - summed / total  # -sum s ln s of the shares s = weight / total
+    values = torch.stack([nats / n_frames.to(nats.device).log(), peak / total])
+    entropy, peak = torch.where(torch.isfinite(values), values, torch.nan).nanmean(dim=1).cpu().numpy()
+    return entropy, peak
 
 
 def _fitted(mask: np.ndarray, scores: Tensor) -> Tensor:
@@ -86,8 +88,3 @@ def _fitted(mask: np.ndarray, scores: Tensor) -> Tensor:
 
 def _padded(values: Tensor, n_frames: int) -> Tensor:
     return torch.nn.functional.pad(values, (0, 0, 0, n_frames - values.shape[1]))
-
-
-def _mean_seen(values: Tensor) -> np.ndarray:
-    values = torch.where(torch.isfinite(values), values, torch.nan)
-    return values.nanmean(dim=0).cpu().numpy()

@@ -20,7 +20,7 @@ class Epoch:
         self.paths = [clip.path for clip in clipset.clips]
 
     def run(self, cache: Path) -> int:
-        """Look the features up (extract what is missing) and go through all batches; returns how many were extracted."""
+        """Look the features up, extract what is missing, go through all batches; returns how many were extracted."""
         features = extract(self.paths, self.settings, cache_dir=cache)
         for start in range(0, len(self.paths), BATCH):
             indices = np.arange(start, min(start + BATCH, len(self.paths)))

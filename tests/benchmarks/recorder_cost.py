@@ -69,7 +69,7 @@ BENCHMARKS = (
         "64 channels, 4 clips of 63 frames (the seed: 252) x 64 mels, 80 classes, 1 thread",
         None,
         True,
-        lambda repetitions: ratio("cgrnn", {}, (4, 63, 64), 3, repetitions),
+        lambda repetitions: ratio("cgrnn", {}, (4, 63, 64), 5, repetitions),
     ),
     Benchmark(
         "recorder on the simple net",
