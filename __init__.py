@@ -1,7 +1,7 @@
 """Flatline: find out why a recurrent network stopped learning.
 
-`Recorder` goes round a training loop, `Run` reads what it wrote, `figures` draws it. Everything is imported when it is first
-asked for: reading a log and drawing it never import torch.
+`Recorder` goes round a training loop, `Run` reads what it wrote, `figures` draws it. Everything is imported when it is
+first asked for: reading a log and drawing it never import torch.
 """
 
 import importlib

@@ -38,7 +38,9 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _add_training(commands: Any) -> None:
-    train = _command(commands, "train", _train, "train by a recipe, recorded; the last line printed is the run's folder")
+    train = _command(
+        commands, "train", _train, "train by a recipe, recorded; the last line printed is the run's folder"
+    )
     train.add_argument("recipe", metavar="RECIPE", help="a built-in name (`flatline recipes`) or a YAML file")
     train.add_argument("--data", type=Path, metavar="ROOT", help="data root; left out, the embedded data")
     train.add_argument("--name", help="name of the run's folder; left out, the recipe's, numbered if taken")

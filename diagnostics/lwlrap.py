@@ -166,9 +166,14 @@ def constant_level(target: np.ndarray, prior: np.ndarray) -> float:
     return lwlrap(np.broadcast_to(places, np.shape(target)), target)
 
 
-def at_constant_level(score: float, chance: float, constant: float) -> bool:
-    """Whether a score shows nothing learnt: not above max(chance, constant) + .02; False for a NaN score."""
-    return bool(score <= np.fmax(chance, constant) + CONSTANT_MARGIN)
+def at_constant_level(score: float, chance: float, constant: float) -> bool | None:
+    """Whether a score shows nothing learnt: not above max(chance, constant) + .02; None where that cannot be said.
+
+    >>> at_constant_level(0.50, chance=0.40, constant=0.49), at_constant_level(0.52, chance=0.40, constant=0.49)
+    (True, False)
+    """
+    level = float(np.fmax(chance, constant))
+    return None if np.isnan(score) or np.isnan(level) else bool(score <= level + CONSTANT_MARGIN)
 
 
 def _checked(scores: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

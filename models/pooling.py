@@ -26,7 +26,7 @@ def masked_softmax_time(scores: Tensor, mask: Tensor | None) -> Tensor:
     if mask is None:
         return scores.softmax(dim=1)
     padding = ~mask.unsqueeze(-1)
-    lowest = torch.finfo(scores.dtype).min  # not -inf: a clip that is all padding would become NaN, and its gradient
+    lowest = torch.finfo(scores.dtype).min  # with -inf a clip that is all padding is NaN on the way (anomaly detection)
     return scores.masked_fill(padding, lowest).softmax(dim=1).masked_fill(padding, 0)
 
 

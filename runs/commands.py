@@ -18,7 +18,6 @@ from .task import prepare
 from .train import Trained
 from .train import train as train_recipe
 
-
 SCORES = ("lwlrap", "chance", "constant")
 
 

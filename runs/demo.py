@@ -19,13 +19,14 @@ STORY = ("story-double-sigmoid", "story-plain", "story-attention", "story-prior-
 WHOLE_STORY = (*STORY, "story-attention-double-sigmoid", "story-published")
 
 QUICK_ITERATIONS = 250
-"""Enough for attention and prior bias to leave the constant level by .1 and more, at five sevenths of the time; ours."""
+"""Enough for attention and prior bias to leave the constant level by .1 and more, in five sevenths of the time."""
 
 MORAL = """\
 lwlrap is the score; chance is a random ranking's, constant that of one ranking for all clips.
-The double sigmoid gives probabilities to a loss that takes logits: its gradients die for good. The plain net's loss fits,
-but every class starts at 1/2, and on the way down to the prior the GRU saturates; an output bias started at the prior
-cures it. Attention on the input learns too. (That the original project ran a double sigmoid is likely, not proven.)
+The double sigmoid gives probabilities to a loss that takes logits: its gradients die for good. The plain net's loss
+fits, but every class starts at 1/2, and on the way down to the prior the GRU saturates; an output bias started at the
+prior cures it. Attention on the input learns too. (That the original project ran a double sigmoid is likely, not
+proven.)
 """
 """Said under the table."""
 
@@ -55,7 +56,7 @@ class Chapter:
     @property
     def learnt(self) -> bool:
         """Whether the score is above the constant level."""
-        return not at_constant_level(self.lwlrap, self.chance, self.constant)
+        return at_constant_level(self.lwlrap, self.chance, self.constant) is False
 
 
 def embedded_data() -> Path:
@@ -102,7 +103,7 @@ def chapter(recipe: str, run: Run) -> Chapter:
 
 
 def _train(recipe: str, name: str, data: Path, logs: Path, iterations: int | None, threads: int) -> Run:
-    """One run in a process of its own: small nets gain nothing from a second thread, but everything from a second run."""
+    """One run in a process of its own: small nets gain little from a second thread and everything from a second run."""
     command = [sys.executable, "-m", "flatline", "train", recipe, "--data", data, "--logs", logs, "--name", name]
     if iterations is not None:
         command += ["--iterations", str(iterations)]

@@ -10,13 +10,11 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
+from ..diagnostics.lwlrap import at_constant_level
 from .log import is_locked
 from .reading import ATTEMPTS
 from .run import Run
 from .segments import segment_bounds, segment_files
-
-MARGIN = 0.02
-"""lwlrap; a score up to this far above chance and the constant level is no better than them (DESIGN §2)."""
 
 UNREADABLE = "unreadable"
 
@@ -55,18 +53,6 @@ def list_runs(logs: str | os.PathLike[str]) -> pd.DataFrame:
     Returns a table with the columns COLUMNS.
     """
     return Listing(logs).table()
-
-
-def at_constant_level(lwlrap: float, chance: float, constant: float) -> bool | None:
-    """Whether a score is not above max(chance, constant) + MARGIN; None where that cannot be said.
-
-    >>> at_constant_level(0.50, chance=0.40, constant=0.49), at_constant_level(0.52, chance=0.40, constant=0.49)
-    (True, False)
-    """
-    levels = [level for level in (chance, constant) if not math.isnan(level)]
-    if math.isnan(lwlrap) or not levels:
-        return None
-    return lwlrap <= max(levels) + MARGIN
 
 
 class Listing:

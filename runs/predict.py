@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from ..data import DataError, FeatureSettings, Features, extract, load_dataset, pad, scaling_from_dict
+from ..data import DataError, Features, FeatureSettings, extract, load_dataset, pad, scaling_from_dict
 from ..diagnostics.errors import RunError
 from ..models import Tagger, build
 from .checkpoints import load_weights
@@ -71,7 +71,8 @@ def predict(
     """A table of `fname` and one column a class, and what was left out and why.
 
     root : a data root, whose test clips are scored, or any folder of audio files
-    Raises DataError if there is nothing to score, or for a clip that cannot be used unless `skip_bad` says to leave it out.
+    Raises DataError if there is nothing to score, or, unless `skip_bad` says to leave it out, for a clip that cannot be
+    used.
     """
     predictor = Predictor(run)
     paths = clips_under(root)

@@ -138,8 +138,9 @@ def recipe_from_dict(values: dict[str, Any], where: str) -> Recipe:
 
 def _first_fault(error: pydantic.ValidationError, where: str) -> str:
     fault = error.errors()[0]
-    if "error" in fault.get("ctx", {}):  # one of our own checks
-        return str(fault["ctx"]["error"])
+    context = fault.get("ctx", {})
+    if "error" in context:  # one of our own checks
+        return str(context["error"])
     key = ".".join(str(part) for part in fault["loc"])
     if fault["type"] == "unexpected_keyword_argument":
         return str(unknown("key", key, _keys_beside(key), where))

@@ -29,7 +29,10 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Clips:
-    """A batch: `inputs` (clip, frame, mel), `mask` (clip, frame) True where real, `target` (clip, class), `indices` (clip,)."""
+    """A batch: `inputs` (clip, frame, mel), `mask` (clip, frame) True where real, `target` (clip, class).
+
+    `indices` (clip,) are those of the data set.
+    """
 
     inputs: Tensor
     mask: Tensor
@@ -119,7 +122,7 @@ def prepare(recipe: Recipe, root: Path, *, progress: Progress | None = None, cac
 
 
 def batch_order(task: Task, batch_size: int, seed: int) -> Iterator[tuple[int, np.ndarray]]:
-    """(epoch, indices) without end: each epoch a new seeded order of the training clips, its last partial batch left out."""
+    """(epoch, indices) without end: each epoch a new seeded order of the training clips, its last part batch left out."""
     epoch = 0
     while True:
         order = np.random.default_rng([seed, epoch]).permutation(task.train)

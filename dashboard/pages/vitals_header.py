@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from dash import html
 
-from ...runs.listing import at_constant_level
+from ...diagnostics.lwlrap import at_constant_level
 from ...runs.run import Run
 from ..captions import constant_level_alert
 from ..tables import column

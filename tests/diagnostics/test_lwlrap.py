@@ -172,7 +172,7 @@ def test_nothing_is_learnt_up_to_two_hundredths_above_the_higher_level():
     assert at_constant_level(0.509, chance=0.4, constant=0.49)
     assert not at_constant_level(0.511, chance=0.4, constant=0.49)
     assert at_constant_level(0.41, chance=0.4, constant=float("nan"))
-    assert not at_constant_level(float("nan"), chance=0.4, constant=0.49)
+    assert at_constant_level(float("nan"), chance=0.4, constant=0.49) is None
 
 
 def test_on_real_speech_chance_is_40_and_the_constant_level_49_hundredths():
