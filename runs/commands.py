@@ -31,13 +31,8 @@ def train(
     iterations: int | None,
     seed: int | None,
 ) -> Trained:
-    """Train by a recipe given by name or file; without a data root, on the embedded data.
-
-    Raises RunError if `name` is taken.
-    """
+    """Train by a recipe given by name or file; without a data root, on the embedded data."""
     wanted = load_recipe(recipe, settings, iterations=iterations, seed=seed)
-    if name is not None and (logs / name).exists():
-        raise RunError(f"{logs / name} is there already (--name {name}); choose another name, or leave it out")
     root = make_data(story.embedded_data(), seed=0) if data is None else data
     with counting("log-mel frames") as progress:
         task = prepare(wanted, root, progress=progress)

@@ -12,7 +12,6 @@ from ..data.cache import cache_root, n_cores
 from ..data.make import VERSION
 from ..diagnostics.errors import FlatlineError
 from ..diagnostics.lwlrap import at_constant_level
-from .log import free_name
 from .run import Run
 
 STORY = ("story-double-sigmoid", "story-plain", "story-attention", "story-prior-bias")
@@ -70,13 +69,10 @@ def tell_story(recipes: tuple[str, ...], data: Path, logs: Path, iterations: int
     told : called with a recipe's name and its run as each one ends
     Raises DemoError with the last line of what a failed run said.
     """
-    logs.mkdir(parents=True, exist_ok=True)
     at_once = min(len(recipes), n_cores())
-    names = [free_name(logs, recipe) for recipe in recipes]
     with ThreadPoolExecutor(at_once) as pool:
         started = {
-            recipe: pool.submit(_train, recipe, name, data, logs, iterations, n_cores() // at_once)
-            for recipe, name in zip(recipes, names, strict=True)
+            recipe: pool.submit(_train, recipe, data, logs, iterations, n_cores() // at_once) for recipe in recipes
         }
         try:
             for recipe, future in started.items():
@@ -102,9 +98,9 @@ def chapter(recipe: str, run: Run) -> Chapter:
     )
 
 
-def _train(recipe: str, name: str, data: Path, logs: Path, iterations: int | None, threads: int) -> Run:
+def _train(recipe: str, data: Path, logs: Path, iterations: int | None, threads: int) -> Run:
     """One run in a process of its own: small nets gain little from a second thread and everything from a second run."""
-    command = [sys.executable, "-m", "flatline", "train", recipe, "--data", data, "--logs", logs, "--name", name]
+    command = [sys.executable, "-m", "flatline", "train", recipe, "--data", data, "--logs", logs]
     if iterations is not None:
         command += ["--iterations", str(iterations)]
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
@@ -112,4 +108,4 @@ def _train(recipe: str, name: str, data: Path, logs: Path, iterations: int | Non
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
         raise DemoError(f"the run of {recipe} ended with exit code {done.returncode}: {last}")
-    return Run(logs / name)
+    return Run(done.stdout.splitlines()[-1])

@@ -1,6 +1,7 @@
 """The run log's writer: one folder a run (docs/run-log.md says what lies where)."""
 
 import datetime
+import itertools
 import json
 import os
 import platform
@@ -20,7 +21,7 @@ from .locking import FolderLock, is_locked
 from .map_log import MAP_BYTES, MapLog
 from .writer import SegmentWriter
 
-__all__ = ["SCHEMA_VERSION", "RunLog", "free_name", "is_locked", "read_info", "seal_left", "versions"]
+__all__ = ["SCHEMA_VERSION", "RunLog", "claim", "is_locked", "read_info", "seal_left", "versions"]
 
 SCHEMA_VERSION = 1
 
@@ -175,14 +176,26 @@ def read_info(path: Path) -> dict[str, Any]:
     return info
 
 
-def free_name(folder: Path, name: str) -> str:
-    """`name`, or `name-2`, `name-3` ... : the first that no run in the folder has."""
-    taken = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-    return next(
-        candidate
-        for candidate in (name, *(f"{name}-{number}" for number in range(2, len(taken) + 3)))
-        if candidate not in taken
-    )
+def claim(logs: Path, name: str, *, numbered: bool) -> Path:
+    """Make a run's folder under `logs`, so that no other process can have the same.
+
+    numbered : where `name` is taken, take `name-2`, `name-3` ... instead of refusing
+    Raises RunError for a name that is no plain folder name, or is taken, or where the folder cannot be made.
+    """
+    if name in ("", ".", "..") or Path(name).name != name:
+        raise RunError(f"{name!r} is no name for a run's folder; give one without / (a folder of runs is --logs)")
+    later = (f"{name}-{number}" for number in itertools.count(2)) if numbered else ()
+    for candidate in itertools.chain([name], later):
+        try:
+            (logs / candidate).mkdir(parents=True)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise RunError(
+                f"{logs / candidate} cannot be made ({error.strerror}); choose another with --logs"
+            ) from None
+        return logs / candidate
+    raise RunError(f"{logs / name} is there already (--name {name}); choose another name, or leave it out")
 
 
 def versions() -> dict[str, str]:

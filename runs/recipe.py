@@ -1,6 +1,8 @@
 """A recipe: all that a run needs, as values; YAML on disk, `key=value` on the command line."""
 
 import dataclasses
+import functools
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +22,23 @@ LossKind = Literal["bce-with-logits", "bce"]
 
 class RecipeError(FlatlineError):
     """A recipe that cannot be read or holds a value that does not fit."""
+
+
+ABOVE_ZERO = math.ulp(0.0)
+
+LEAST: dict[str, float] = {
+    "iterations": 1,
+    "evaluate_every": 1,
+    "batch_size": 1,
+    "early_stop": 1,
+    "pinned": 0,
+    "seed": 0,
+    "weight_decay": 0,
+    "learning_rate": ABOVE_ZERO,
+    "clip_norm": ABOVE_ZERO,
+    "data.n_folds": 2,
+}
+"""The least that a key may be; what lies below trains nothing, or not what it says."""
 
 
 @dataclass(frozen=True)
@@ -93,17 +112,26 @@ class Recipe:
     mixed_precision: bool = False
 
     def __post_init__(self) -> None:
-        for key in ("iterations", "evaluate_every", "batch_size"):
-            if getattr(self, key) < 1:
-                raise RecipeError(f"{key} is {getattr(self, key)} (recipe {self.name}); give 1 or more")
-        if not self.learning_rate > 0:
-            raise RecipeError(f"learning_rate is {self.learning_rate} (recipe {self.name}); give a number above 0")
+        for key, least in LEAST.items():
+            value = _at(self, key)
+            if value is not None and not least <= value < math.inf:
+                raise RecipeError(f"{key} is {value} (recipe {self.name}); give {_least_in_words(least)}")
         if self.data.fold is not None and not 0 <= self.data.fold < self.data.n_folds:
             raise RecipeError(f"data.fold is {self.data.fold} (recipe {self.name}); give 0 to {self.data.n_folds - 1}")
+        if self.seed >= 2**63:
+            raise RecipeError(f"seed is {self.seed} (recipe {self.name}); give less than 2**63, PyTorch's limit")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as YAML holds them."""
         return dataclasses.asdict(self)
+
+
+def _at(recipe: Recipe, key: str) -> float | None:
+    return functools.reduce(getattr, key.split("."), recipe)  # type: ignore[return-value]
+
+
+def _least_in_words(least: float) -> str:
+    return "a number above 0" if least == ABOVE_ZERO else f"{least:g} or more"
 
 
 ADAPTER = pydantic.TypeAdapter(Recipe)

@@ -122,7 +122,7 @@ def prepare(recipe: Recipe, root: Path, *, progress: Progress | None = None, cac
 
 
 def batch_order(task: Task, batch_size: int, seed: int) -> Iterator[tuple[int, np.ndarray]]:
-    """(epoch, indices) without end: each epoch a new seeded order of the training clips, its last part batch left out."""
+    """(epoch, indices) without end: each epoch a new seeded order of training clips, less its last partial batch."""
     epoch = 0
     while True:
         order = np.random.default_rng([seed, epoch]).permutation(task.train)

@@ -13,7 +13,7 @@ from ..models import Tagger, build
 from .checkpoints import save_checkpoint
 from .evaluate import scores_of
 from .interruption import Interruption
-from .log import RunLog, free_name
+from .log import RunLog, claim
 from .losses import criterion
 from .recipe import Recipe, RecipeError
 from .recording import Recorder
@@ -58,8 +58,12 @@ def make_model(recipe: Recipe, task: Task) -> Tagger:
             options=recipe.model.options,
             head_options=recipe.model.head_options,
         )
-    except (ValueError, TypeError) as error:
-        raise RecipeError(str(error)) from None
+    except (ValueError, TypeError, RuntimeError) as error:  # ours, or what PyTorch says of a value it cannot take
+        options = {**recipe.model.options, **recipe.model.head_options}
+        raise RecipeError(
+            f"{error} (building {recipe.model.architecture} with {recipe.model.head} and {options}, recipe {recipe.name}); "
+            "`flatline models` lists the options"
+        ) from None
     if recipe.prior_bias:
         model.head.set_prior_bias(torch.from_numpy(task.prior))
     return model
@@ -83,12 +87,13 @@ def train(recipe: Recipe, task: Task, logs: Path, *, name: str | None = None, wa
     Ctrl-C ends it in order: the log is closed, a checkpoint written, status interrupted.
     Raises RecipeError or RunError before the first iteration for what cannot be trained or written.
     """
-    return _Training(recipe, task, logs / (name or free_name(logs, recipe.name)), watch).run()
+    training = _Training(recipe, task, watch)
+    return training.run(claim(logs, recipe.name if name is None else name, numbered=name is None))
 
 
 class _Training:
-    def __init__(self, recipe: Recipe, task: Task, path: Path, watch: Watch | None) -> None:
-        self.recipe, self.task, self.path = recipe, task, path
+    def __init__(self, recipe: Recipe, task: Task, watch: Watch | None) -> None:
+        self.recipe, self.task = recipe, task
         self.watch = watch or (lambda reached: None)
         self.device = device_of(recipe)
         self.model = make_model(recipe, task).to(self.device)
@@ -101,12 +106,13 @@ class _Training:
         self.since_best = 0
         self.loss = float("nan")
 
-    def run(self) -> Trained:
+    def run(self, path: Path) -> Trained:
+        self.path = path
         log = RunLog(self.path, {"recipe": self.recipe.to_dict(), "device": str(self.device), **self._facts()})
         with self._recorder(log) as recorder, Interruption() as interruption:
             recorder.prior.fixed = self.task.prior
             self._loop(recorder, interruption)
-            save_checkpoint(self.path, "last", self.model, self.optimizer, recorder.iteration)
+            self._save_last(recorder)
             status = "interrupted" if interruption.asked else "finished"
             recorder.close(status)
         return Trained(self.path, status, self.last, self.best)
@@ -155,10 +161,15 @@ class _Training:
         )
         target = self.task.targets[self.task.validation]
         self.last = recorder.evaluation(target=target, loss=loss, **{self.model.output: scores})
+        self._save_last(recorder)
         self.since_best += 1
         if not self.best or self.last["lwlrap"] > self.best["lwlrap"]:
             self.best, self.since_best = self.last, 0
             save_checkpoint(self.path, "best", self.model, None, recorder.iteration)
+
+    def _save_last(self, recorder: Recorder) -> None:
+        """At each evaluation, so that a killed run has one too, and at the end."""
+        save_checkpoint(self.path, "last", self.model, self.optimizer, recorder.iteration)
 
     def _is_stuck(self) -> bool:
         return self.recipe.early_stop is not None and self.since_best >= self.recipe.early_stop

@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from flatline.diagnostics.errors import RunError
-from flatline.runs.log import SCHEMA_VERSION, RunLog, free_name, read_info
+from flatline.runs.log import SCHEMA_VERSION, RunLog, claim, read_info
 from flatline.runs.run import Run
 
 
@@ -201,13 +201,21 @@ def test_what_was_kept_of_the_maps_is_said(tmp_path):
     assert info["maps_left_out"]["mean"] == 300 - len(Run(log.path).map_iterations()) > 200
 
 
-def test_a_free_name_is_the_name_or_a_numbered_one(tmp_path):
-    assert free_name(tmp_path / "none", "story") == "story"
+def test_a_claimed_folder_has_the_name_or_the_first_free_number(tmp_path):
     for expected in ("story", "story-2", "story-3"):
-        assert free_name(tmp_path, "story") == expected
-        (tmp_path / expected).mkdir()
-    (tmp_path / "story-2").rmdir()
-    assert free_name(tmp_path, "story") == "story-2"
+        assert claim(tmp_path / "logs", "story", numbered=True) == tmp_path / "logs" / expected
+    (tmp_path / "logs" / "story-2").rmdir()
+    assert claim(tmp_path / "logs", "story", numbered=True).name == "story-2"
+
+
+def test_a_name_that_is_taken_or_no_folder_name_is_refused(tmp_path):
+    claim(tmp_path, "story", numbered=False)
+    with pytest.raises(RunError, match=r"story is there already \(--name story\); choose another name"):
+        claim(tmp_path, "story", numbered=False)
+    for name in ("../escape", "a/b", "", ".", ".."):
+        with pytest.raises(RunError, match="no name for a run's folder; give one without /"):
+            claim(tmp_path, name, numbered=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["story"]
 
 
 @pytest.mark.parametrize(

@@ -166,3 +166,25 @@ def test_a_file_that_holds_no_recipe_is_named(tmp_path, content, what):
 def test_what_run_json_keeps_is_the_recipe_again():
     recipe = load_recipe("story-published", ["clip_norm=1"])
     assert recipe_from_dict(recipe.to_dict(), "run x") == recipe
+
+
+@pytest.mark.parametrize(
+    ("setting", "remedy"),
+    [
+        ("iterations=0", "give 1 or more"),
+        ("early_stop=0", "give 1 or more"),
+        ("pinned=-1", "give 0 or more"),
+        ("seed=-1", "give 0 or more"),
+        ("weight_decay=-1", "give 0 or more"),
+        ("clip_norm=0", "give a number above 0"),
+        ("learning_rate=.inf", "give a number above 0"),
+        ("data.n_folds=1", "give 2 or more"),
+        ("data.fold=5", "give 0 to 4"),
+        ("seed=9223372036854775808", "give less than"),
+    ],
+)
+def test_a_value_that_trains_nothing_or_nonsense_is_refused_with_its_key_and_what_to_give(setting, remedy):
+    key, value = setting.split("=")
+    with pytest.raises(RecipeError, match=rf"{key} is .*\(recipe story-plain\); {remedy}") as refused:
+        load_recipe("story-plain", [setting])
+    assert value.strip(".") in str(refused.value)

@@ -84,7 +84,7 @@ def test_names_are_numbered_when_taken_and_a_given_one_is_never_written_over(sma
     names = [train(recipe, small_task, tmp_path).path.name for _ in range(2)]
     assert names == ["story-plain", "story-plain-2"]
     before = Run(tmp_path / "story-plain").gradient_norms
-    with pytest.raises(RunError, match="story-plain holds a run already"):
+    with pytest.raises(RunError, match="story-plain is there already"):
         train(recipe, small_task, tmp_path, name="story-plain")
     pd.testing.assert_frame_equal(Run(tmp_path / "story-plain").gradient_norms, before)
 
@@ -223,3 +223,9 @@ def test_a_fault_in_the_loop_leaves_a_closed_log_that_says_failed(small_recipe, 
         train(small_recipe(), small_task, tmp_path)
     assert Run(tmp_path / "story-plain").status == "failed"
     assert len(pd.read_parquet(tmp_path / "story-plain" / "iterations")) == 3
+
+
+@pytest.mark.parametrize("options", ["{channels: -1}", "{channels: x}", "{n_hidden: 2.5}"])
+def test_an_option_that_the_network_cannot_take_names_it(options, small_recipe, small_task):
+    with pytest.raises(RecipeError, match=r"building cgrnn with mean and .*(channels|n_hidden).*flatline models"):
+        make_model(small_recipe("story-plain", f"model.options={options}"), small_task)
