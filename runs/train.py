@@ -61,8 +61,8 @@ def make_model(recipe: Recipe, task: Task) -> Tagger:
     except (ValueError, TypeError, RuntimeError) as error:  # ours, or what PyTorch says of a value it cannot take
         options = {**recipe.model.options, **recipe.model.head_options}
         raise RecipeError(
-            f"{error} (building {recipe.model.architecture} with {recipe.model.head} and {options}, recipe {recipe.name}); "
-            "`flatline models` lists the options"
+            f"{error} (building {recipe.model.architecture} with {recipe.model.head} and {options}, "
+            f"recipe {recipe.name}); `flatline models` lists the options"
         ) from None
     if recipe.prior_bias:
         model.head.set_prior_bias(torch.from_numpy(task.prior))
