@@ -18,12 +18,19 @@ def stdout() -> Console:
     return console if console.is_terminal else Console(width=140)
 
 
-def _bar() -> Progress:
-    return Progress(
+NARROW = 110
+"""Columns of a terminal below which the line of a training run has no room for a bar."""
+
+
+def _bar(with_bar: bool = True) -> Progress:
+    bar = (
         TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
+        BarColumn(bar_width=20),
         MofNCompleteColumn(),
         TimeRemainingColumn(compact=True),
+    )
+    return Progress(
+        *(bar if with_bar else [TextColumn("{task.completed}")]),
         TextColumn("{task.fields[state]}"),
         console=ERRORS,
         disable=not ERRORS.is_terminal,
@@ -53,7 +60,7 @@ def training(iterations: int) -> Iterator[Callable[[Reached], None]]:
 
     Where stderr is no terminal there is a line an evaluation instead.
     """
-    with _bar() as bar:
+    with _bar(with_bar=ERRORS.width >= NARROW) as bar:
         task = bar.add_task("training", total=iterations, state="")
         told: list[int] = []
 
@@ -62,7 +69,7 @@ def training(iterations: int) -> Iterator[Callable[[Reached], None]]:
             evaluated = reached.evaluation["iteration"]
             if not ERRORS.is_terminal and evaluated not in told:
                 told.append(evaluated)
-                ERRORS.print(f"iteration {reached.iteration} of {iterations}  {in_words(reached)}", soft_wrap=True)
+                ERRORS.print(f"iteration {reached.iteration} of {iterations}: {in_words(reached)}", soft_wrap=True)
 
         yield report
 
@@ -71,11 +78,11 @@ def in_words(reached: Reached) -> str:
     """One line on where a run stands.
 
     >>> in_words(Reached(50, 0.0812, 0.0123, {"lwlrap": 0.066, "chance": 0.062, "constant": 0.07}))
-    'loss 0.081  gradient norm 1.23e-02  lwlrap 0.066 (chance 0.062, constant 0.070)'
+    'loss 0.081, gradient 1.2e-02, lwlrap 0.066 (chance 0.062, constant 0.070)'
     """
     lwlrap, chance, constant = (number(reached.evaluation[key]) for key in ("lwlrap", "chance", "constant"))
-    training = f"loss {reached.loss:.3f}  gradient norm {reached.gradient_norm:.2e}"
-    return f"{training}  lwlrap {lwlrap} (chance {chance}, constant {constant})"
+    training = f"loss {reached.loss:.3f}, gradient {reached.gradient_norm:.1e}"
+    return f"{training}, lwlrap {lwlrap} (chance {chance}, constant {constant})"
 
 
 def number(value: float | None, digits: int = 3) -> str:

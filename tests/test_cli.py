@@ -57,7 +57,7 @@ def test_the_last_line_of_train_is_the_folder_of_a_finished_run(trained):
 
 def test_train_says_the_score_beside_chance_and_constant_level_where_there_is_no_terminal(trained):
     assert re.search(
-        r"iteration 4 of 4  loss [\d.]+  gradient norm \S+  lwlrap [\d.]+ \(chance [\d.]+, constant", trained[2]
+        r"iteration 4 of 4: loss [\d.]+, gradient \S+, lwlrap [\d.]+ \(chance [\d.]+, constant", trained[2]
     )
 
 
