@@ -44,7 +44,8 @@ screenshots: $(VENV)/installed-test chromium
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "$(PYTHON) is older than 3.11; name another: make PYTHON=python3.12 ..." >&2; exit 1; }
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv $(VENV) || \
+		{ rm -rf $(VENV); echo "no virtual environment could be made (on Debian: apt-get install python3-venv)" >&2; exit 1; }
 
 $(VENV)/installed: $(VENV)/bin/python pyproject.toml
 	@echo "installing flatline and what it needs (a few minutes, torch is large) ..."

@@ -24,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ValueError as error:
         if not type(error).__module__.startswith("flatline."):
             raise
-        return _say(str(error), BAD_INPUT)
+        return _say(str(error), getattr(error, "exit_code", BAD_INPUT))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -151,7 +151,7 @@ def _serve(arguments: argparse.Namespace) -> int:
 
 
 def _runs(arguments: argparse.Namespace) -> int:
-    from .runs.commands import print_runs
+    from .runs.runs_table import print_runs
 
     print_runs(arguments.logs, as_json=arguments.json)
     return DONE

@@ -1,5 +1,7 @@
 """One sentence or two under every figure: how to read it, and what a collapse looks like."""
 
+from collections.abc import Mapping
+
 CAPTIONS = {
     "gradient-heatmap": (
         "Each row is a parameter in the order a clip meets it, each column a few iterations; bright rows learn, dark "
@@ -38,6 +40,19 @@ def constant_level_alert(lwlrap: float, chance: float, constant: float) -> str:
         f"Its last lwlrap, {lwlrap:.3f}, is not more than 0.02 above what no learning scores (one fixed ranking of "
         f"the classes for every clip {_number(constant)}, a random one {_number(chance)}): so far this net does not "
         "tell the clips apart."
+    )
+
+
+def not_finite_alert(since: Mapping[str, int]) -> str:
+    """The plain words for a run that diverged.
+
+    since : what is no longer finite -> the iteration from which it has not been
+    """
+    began = ", ".join(f"the {what} since iteration {iteration:,}" for what, iteration in since.items())
+    return (
+        f"NaN or infinity is recorded: {began}, to the last value there is. Weights that hold NaN do not recover by "
+        "training on: stop the run, and look at the iterations just before, where a gradient or the loss grew out of "
+        "bounds or the input held NaN. A lower learning rate or gradient clipping are the first things to try."
     )
 
 

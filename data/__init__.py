@@ -5,6 +5,7 @@ from .check import check_dataset
 from .clipset import Clip, ClipSet
 from .errors import DataError, Problem
 from .features import PRESETS, SILENCE_DB, FeatureSettings, log_mel, resolve_features
+from .folders import audio_files
 from .freesound import load_dataset
 from .make import make_dataset
 from .scaling import BinStandardisation, FixedScaling, scaling_from_dict
@@ -24,6 +25,7 @@ __all__ = [
     "Problem",
     "Split",
     "Waveform",
+    "audio_files",
     "check_dataset",
     "extract",
     "k_fold",

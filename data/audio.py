@@ -7,7 +7,7 @@ import numpy as np
 import soundfile
 import soxr
 
-from .errors import DataError, Problem
+from .errors import FaultError, Problem
 from .riff import missing_bytes
 
 RESTORE = "restore the file from its source, or leave it out"
@@ -26,12 +26,8 @@ class Waveform:
         return len(self.samples) / self.sample_rate_hz
 
 
-class ClipError(DataError):
+class ClipError(FaultError):
     """A clip that cannot be used; `problem` says why."""
-
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(str(problem))
-        self.problem = problem
 
 
 def read_clip(path: Path | str, sample_rate_hz: int | None = None) -> Waveform:

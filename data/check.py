@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -10,8 +9,9 @@ from .audio import ClipError, read_clip
 from .clipset import Clip, ClipSet
 from .content import content_hash
 from .errors import Problem
-from .freesound import LAYOUTS, is_audio, load_dataset, present_splits
-from .label_csv import read_label_csv
+from .folders import audio_files
+from .freesound import LAYOUTS, present_splits, survey_dataset
+from .label_csv import CsvError, read_label_csv
 from .parallel import n_cores
 
 
@@ -29,13 +29,14 @@ def check_dataset(
     """Everything that is wrong with a data set: its CSVs, every clip decoded, and clips in training and test alike.
 
     What does no harm comes last and has `note` set: clips that no CSV names, clips without signal, splits left out.
+    A CSV without its columns is one problem; the clips in its folder are decoded all the same.
 
     workers  : threads; None is one a CPU core
     progress : called with the clips done and the clips in all
     Returns an empty list for a sound set.
-    Raises DataError where nothing can be checked, as load_dataset does: no folder, no CSV, a CSV without its columns.
+    Raises DataError where nothing can be checked, as load_dataset does: no folder, no CSV, not one label.
     """
-    clipset = load_dataset(root, on_problem="collect")
+    clipset = survey_dataset(root)
     heard = _hear(clipset.clips, workers or n_cores(), progress)
     problems = [
         *clipset.problems,
@@ -85,12 +86,16 @@ def _leaks(clipset: ClipSet, heard: Sequence[_Heard]) -> Iterator[Problem]:
 def _strays(clipset: ClipSet) -> Iterator[Problem]:
     """Clips on disk that no CSV of their folder names."""
     layout = next(layout for layout in LAYOUTS if layout.name == clipset.layout)
-    named: dict[Path, set[str]] = defaultdict(set)
+    named: dict[Path, set[str]] = {}
     present, _ = present_splits(clipset.root, layout)
     for csv, folder in present.values():
-        if csv is not None:
-            named[folder] |= {row.fname for row in read_label_csv(csv, needs_labels=False)}
+        try:
+            if csv is not None:
+                rows = read_label_csv(csv, needs_labels=False)
+                named[folder] = {row.fname for row in rows}
+        except CsvError:
+            continue  # a problem already; which clips it names is not known
     for folder, names in named.items():
-        for path in sorted(folder.iterdir()):
-            if is_audio(path) and path.name not in names:
+        for path in audio_files(folder):
+            if path.name not in names:
                 yield Problem(path, None, "no CSV names this clip", "add a row for it or delete it", note=True)

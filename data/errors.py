@@ -34,6 +34,14 @@ class Problem:
         return f"{where}: {self.what}; {self.remedy}"
 
 
+class FaultError(DataError):
+    """One file that cannot be used; `problem` says why, for who collects what is wrong instead of stopping at it."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(str(problem))
+        self.problem = problem
+
+
 def summarise(problems: Sequence[Problem], subject: str, remedy: str, n_shown: int = 3) -> str:
     """One message for many problems: the first few in full, how many there are, and the remedy for all.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -11,9 +11,8 @@ import soundfile
 
 from .clipset import Clip, ClipSet, SplitName
 from .errors import DataError, Problem, summarise
-from .label_csv import LabelRow, read_header, read_label_csv, read_vocabulary
-
-AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff"})
+from .folders import audio_files
+from .label_csv import CsvError, LabelRow, read_header, read_label_csv, read_vocabulary
 
 
 @dataclass(frozen=True)
@@ -68,14 +67,62 @@ def load_dataset(root: Path | str, *, on_problem: Literal["raise", "collect"] = 
     tables: dict[SplitName, tuple[LabelRow, ...]] = {
         split: _read(csv, split) for split, (csv, _) in present.items() if csv is not None
     }
-    classes = _classes(root, layout, tables)
+    clipset = _judged(root, layout, present, tables, _classes(root, layout, tables), notes)
+    if clipset.problems and on_problem == "raise":
+        raise DataError(_many(root, clipset.problems))
+    return clipset
+
+
+def survey_dataset(root: Path | str) -> ClipSet:
+    """As `load_dataset`, but with CSVs that cannot be read among the `problems`, so that one does not hide another.
+
+    The clips in the folder of such a CSV are there without labels.
+
+    Raises DataError if there is no such folder, no CSV, or no label in CSVs that can be read.
+    """
+    root = Path(root)
+    layout = recognise(root)
+    present, notes = present_splits(root, layout)
+    tables: dict[SplitName, tuple[LabelRow, ...]] = {}
+    broken: list[Problem] = []
+    for split, (csv, _) in present.items():
+        try:
+            if csv is not None:
+                tables[split] = _read(csv, split)
+        except CsvError as error:
+            broken.append(error.problem)
+    try:
+        classes = _classes(root, layout, tables)
+    except CsvError as error:
+        broken.append(error.problem)
+        classes = ()
+    except DataError:
+        if not broken:
+            raise
+        classes = ()
+    if broken:  # classes that only the CSV which cannot be read has named must not make problems of others' rows
+        classes = tuple(dict.fromkeys((*classes, *_labels(tables.values()))))
+    clipset = _judged(root, layout, present, tables, classes, notes)
+    return replace(clipset, problems=(*broken, *clipset.problems))
+
+
+def _judged(
+    root: Path,
+    layout: Layout,
+    present: Mapping[SplitName, tuple[Path | None, Path]],
+    tables: Mapping[SplitName, tuple[LabelRow, ...]],
+    classes: tuple[str, ...],
+    notes: tuple[Problem, ...],
+) -> ClipSet:
+    """The clip set with every row as a clip or as a problem; a split without a table has its folder's clips."""
     clips, problems = [], []
     for split, (csv, folder) in present.items():
-        found = _unlabelled(folder) if csv is None else _judge(tables[split], split, csv, folder, frozenset(classes))
-        for item in found:
+        rows = tables.get(split)
+        if csv is None or rows is None:
+            clips += _unlabelled(folder, split)
+            continue
+        for item in _judge(rows, split, csv, folder, frozenset(classes)):
             (problems if isinstance(item, Problem) else clips).append(item)
-    if problems and on_problem == "raise":
-        raise DataError(_many(root, problems))
     return ClipSet(root, layout.name, classes, tuple(clips), tuple(problems), _sample_rate(clips), notes)
 
 
@@ -139,10 +186,14 @@ def _classes(root: Path, layout: Layout, tables: Mapping[SplitName, tuple[LabelR
             if classes:
                 return tuple(dict.fromkeys(classes))
     for rows in tables.values():  # curated first
-        labels = sorted({label for row in rows for label in row.labels or () if "\n" not in label})
-        if labels:
-            return tuple(labels)
+        if labels := _labels([rows]):
+            return labels
     raise DataError(f"no row under {root} has a label, so there are no classes; fill the column labels of its CSVs")
+
+
+def _labels(tables: Iterable[tuple[LabelRow, ...]]) -> tuple[str, ...]:
+    """Every label of the rows, sorted."""
+    return tuple(sorted({label for rows in tables for row in rows for label in row.labels or () if "\n" not in label}))
 
 
 def _judge(
@@ -181,15 +232,9 @@ def _fault(
     return None
 
 
-def _unlabelled(folder: Path) -> Iterator[Clip]:
-    for path in sorted(folder.iterdir()):
-        if is_audio(path):
-            yield Clip(path.name, path, (), "test")
-
-
-def is_audio(path: Path) -> bool:
-    """Whether a file is named like a clip; hidden files, such as macOS leaves behind, are none."""
-    return path.suffix.lower() in AUDIO_SUFFIXES and not path.name.startswith(".")
+def _unlabelled(folder: Path, split: SplitName) -> Iterator[Clip]:
+    for path in audio_files(folder):
+        yield Clip(path.name, path, (), split)
 
 
 def _sample_rate(clips: list[Clip]) -> int | None:
@@ -201,7 +246,7 @@ def _sample_rate(clips: list[Clip]) -> int | None:
     return None
 
 
-def _many(root: Path, problems: list[Problem]) -> str:
+def _many(root: Path, problems: Sequence[Problem]) -> str:
     count = "1 bad row" if len(problems) == 1 else f"{len(problems)} bad rows"
     remedy = f"see all with `flatline data check {root}`, or leave them out with `--set data.skip_bad=true`"
     return summarise(problems, f"{count} in {root}", remedy)

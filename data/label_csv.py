@@ -6,11 +6,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from .errors import DataError
+from .errors import FaultError, Problem
 
 BYTE_ORDER_MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 
 VOCABULARY_HEADERS = frozenset({"label", "labels", "class", "name", "display_name"})
+
+
+class CsvError(FaultError):
+    """A CSV that cannot be used; `problem` says why."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +32,7 @@ def read_label_csv(path: Path, *, needs_labels: bool = True) -> tuple[LabelRow, 
     Extra columns are ignored, as are upper case and spaces in the header.
 
     needs_labels : False accepts a CSV without the labels column, as of an unlabelled test split
-    Raises DataError for a CSV without the columns, or one that is not text.
+    Raises CsvError for a CSV without the columns, or one that cannot be read as one.
     """
     lines = _lines(path)
     _, header = next(lines, (1, []))
@@ -37,9 +41,8 @@ def read_label_csv(path: Path, *, needs_labels: bool = True) -> tuple[LabelRow, 
     missing = [name for name in wanted if name not in columns]
     if missing:
         found = ", ".join(header)[:200] or "none, the file is empty"
-        raise DataError(
-            f"{path} has no column {' and '.join(missing)}; columns found: {found}; give it a first line fname,labels"
-        )
+        what = f"has no column {' and '.join(missing)}; columns found: {found}"
+        raise CsvError(Problem(path, None, what, "give it a first line fname,labels"))
     return tuple(_row(number, cells, columns) for number, cells in lines)
 
 
@@ -74,14 +77,14 @@ def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
                 yield number, [cell.strip() for cell in cells]
             number = reader.line_num + 1
     except csv.Error as error:
-        raise DataError(f"{path}, line {number} cannot be read as CSV ({error}); close its quotes") from error
+        raise CsvError(Problem(path, number, f"cannot be read as CSV ({error})", "close its quotes")) from error
 
 
 def _text(path: Path) -> str:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise DataError(f"{path} cannot be read ({error.strerror}); check its permissions") from error
+        raise CsvError(Problem(path, None, f"cannot be read ({error.strerror})", "check its permissions")) from error
     encoding = next((name for mark, name in BYTE_ORDER_MARKS if content.startswith(mark)), "utf-8")
     try:
         return content.decode(encoding)

@@ -53,7 +53,7 @@ def training_split(
     throughout, since a score on wrong labels says little (noisy ones alone are folded themselves).
 
     Raises DataError if no clip is chosen or `fold` is not below `n_folds`.
-    Source: DESIGN, "The command line"; the seed's 33 %.
+    Source: ours, so that a score is of clips that were kept for it where there are such; the seed's 33 %.
     """
     names: list[SplitName] = [name for name, wanted in (("curated", curated), ("noisy", noisy)) if wanted]  # pyright: ignore
     chosen = clipset.split(*names)

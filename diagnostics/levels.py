@@ -1,11 +1,11 @@
 """What each level of recording measures."""
 
-from .signals import AttentionMaps, ClassScores, GradientNorms, OutputHealth, Signal, WeightNorms
+from .signals import AttentionMaps, ClassScores, GradientNorms, LabelHealth, OutputHealth, Signal, WeightNorms
 
 LEVELS: dict[str, tuple[str, ...]] = {
-    "light": ("gradients", "outputs"),
-    "standard": ("gradients", "outputs", "classes", "attention"),
-    "deep": ("gradients", "outputs", "classes", "attention", "weights"),
+    "light": ("gradients", "outputs", "labels"),
+    "standard": ("gradients", "outputs", "labels", "classes", "attention"),
+    "deep": ("gradients", "outputs", "labels", "classes", "attention", "weights"),
 }
 """Subjects by level; gradients come first, since others use their norms."""
 
@@ -15,6 +15,7 @@ def signals_of(level: str, gradients: GradientNorms, attention: AttentionMaps) -
     every: dict[str, Signal] = {
         "gradients": gradients,
         "outputs": OutputHealth(),
+        "labels": LabelHealth(),
         "classes": ClassScores(),
         "attention": attention,
         "weights": WeightNorms(),

@@ -10,12 +10,18 @@ from .errors import ShapeError
 
 @dataclass(frozen=True)
 class Passed:
-    """What one call of `step` passed: loss, (clip, class) outputs and targets, the norm before clipping."""
+    """What one call of `step` passed.
+
+    outputs, target : (clip, class)
+    unclipped_norm : of all gradients before clipping
+    n_clips : how many clips of the target count (`counted_clips`)
+    """
 
     loss: float
     outputs: np.ndarray | None
     target: np.ndarray | None
     unclipped_norm: float
+    n_clips: int = 0
 
 
 def pooled(parts: list[Passed]) -> Passed:
@@ -27,6 +33,7 @@ def pooled(parts: list[Passed]) -> Passed:
         _joined([part.outputs for part in parts]),
         _joined([part.target for part in parts]),
         parts[-1].unclipped_norm,
+        sum(part.n_clips for part in parts),
     )
 
 

@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .errors import AttachError
 from .signals.kept import Kept, OutputKeeper
 from .signals.weighting import map_weights
 
@@ -16,19 +15,12 @@ Maps = dict[str, np.ndarray]
 
 
 class PinnedClips:
-    """Clips by name, each one clip of the model's input, without the batch dimension.
+    """Clips by name (any name: a log that makes folders of them encodes it), each without the batch dimension.
 
     kinds : {"path.to.module": kind} of the modules that give maps
-    Raises AttachError for a name that cannot be a folder's: the run log keeps a clip's maps in one.
     """
 
     def __init__(self, model: nn.Module, clips: Mapping[str, Tensor], kinds: Mapping[str, str]) -> None:
-        for name in clips:
-            if not name or name == "mean" or name.startswith(".") or "/" in name or "\\" in name:
-                raise AttachError(
-                    f"pinned clip {name!r} names no folder for its maps (Recorder); "
-                    "use a name without slashes, not 'mean'"
-                )
         self.model, self.clips, self.kinds = model, dict(clips), dict(kinds)
 
     @torch.no_grad()

@@ -13,13 +13,14 @@ from torch.optim import Optimizer
 from .errors import AttachError, FlatlineError, ShapeError, unknown
 from .evaluation import evaluation_row
 from .levels import LEVELS, signals_of
+from .order import StepOrder
 from .parts import parameter_parts
 from .passed import Passed, check_same_clips, pooled, the_one_given
 from .pinned import PinnedClips
 from .signals import AttentionMaps, Batch, GradientNorms, SignalInfo
 from .signals.weighting import check_kinds
 from .subject import announced_maps, as_optimizers, unwrapped
-from .targets import RunningPrior, as_numpy, as_scores, multi_hot, to_float
+from .targets import RunningPrior, as_numpy, as_scores, counted_clips, multi_hot, to_float
 
 LOSSES = ("bce-with-logits", "bce", "cross-entropy", "ctc", None)
 
@@ -95,6 +96,7 @@ class Recorder:
         self._output_kind: str | None = None
         self._faulty: set[str] = set()
         self._waiting: list[Passed] = []
+        self._order, self._order_told = StepOrder(), False
         self._closed = False
         with ExitStack() as stack:
             for signal in self._signals:
@@ -138,16 +140,19 @@ class Recorder:
         Raises ShapeError if output and target do not fit together, AttachError after `close`.
         """
         where = f"Recorder.step, iteration {self.iteration}"
-        if self._closed:
-            raise AttachError(f"the recorder is closed ({where}); call step inside its with block, or before close()")
+        self._check_open("step", where)
         outputs = self._outputs(logits, probabilities, where)
         labels = self._labels(target, outputs, where)
         unclipped = to_float(unclipped_norm, "unclipped_norm", where)
-        self._waiting.append(Passed(to_float(loss, "loss", where), outputs, labels, unclipped))
+        n_clips = 0 if labels is None else counted_clips(target, labels)
+        self._waiting.append(Passed(to_float(loss, "loss", where), outputs, labels, unclipped, n_clips))
         self._attention.see(None if mask is None else as_numpy(mask).astype(bool))
         if labels is not None:
-            self.prior.see(labels)
+            self.prior.see(labels, n_clips)
         stepped = self._gradients.stepped
+        self._order.see(stepped)
+        if self._order.is_wrong():
+            self._tell_order()
         if stepped or self._can_skip():
             waiting, self._waiting = self._waiting, []
             self._write(pooled(waiting), stepped)
@@ -161,8 +166,10 @@ class Recorder:
 
         logits, probabilities : (clip, class) of the validation clips, whichever the model gives
         target : as in `step`
+        Raises ShapeError if scores and target do not fit together, AttachError after `close`.
         """
         where = f"Recorder.evaluation, iteration {self.iteration}"
+        self._check_open("evaluation", where)
         outputs = self._outputs(logits, probabilities, where)
         labels = self._labels(target, outputs, where)
         if outputs is None or labels is None:
@@ -182,6 +189,8 @@ class Recorder:
             return
         self._closed = True
         self._hooks.close()
+        if self._order.was_wrong(self._gradients.stepped):
+            self._tell_order()
         if self._waiting:
             self._tell("event", "gap", self.iteration, calls=len(self._waiting), why="no optimiser stepped after them")
         self._tell("close", status)
@@ -194,6 +203,12 @@ class Recorder:
             self.close()
         else:
             self.close("interrupted" if issubclass(kind, KeyboardInterrupt) else "failed")
+
+    def _check_open(self, method: str, where: str) -> None:
+        if self._closed:
+            raise AttachError(
+                f"the recorder is closed ({where}); call {method} inside its with block, or before close()"
+            )
 
     def _outputs(self, logits: Any, probabilities: Any, where: str) -> np.ndarray | None:
         given = the_one_given(logits, probabilities, where)
@@ -224,6 +239,17 @@ class Recorder:
         """Whether an iteration without a step was skipped by the scaler; otherwise it is accumulation."""
         return self.scaler is not None and (not hasattr(self.scaler, "is_enabled") or self.scaler.is_enabled())
 
+    def _tell_order(self) -> None:
+        """Once, where the loop calls `step` too early; a scaler's skipped row would look the same."""
+        if self._order_told or self._can_skip():
+            return
+        self._order_told = True
+        why = "step is called before the optimiser steps, so each row has the gradients of the iteration before"
+        warnings.warn(
+            f"{why} (Recorder.step, iteration {self.iteration}); call recorder.step after optimizer.step", stacklevel=3
+        )
+        self._tell("event", "wrong-order", self.iteration, why=why, remedy="call recorder.step after optimizer.step")
+
     def _give_up_waiting(self) -> None:
         why = "no optimiser that the recorder was given has stepped"
         warnings.warn(
@@ -236,7 +262,15 @@ class Recorder:
         self._attention.forget()
 
     def _write(self, passed: Passed, stepped: bool) -> None:
-        batch = Batch(self.iteration, self.loss, passed.outputs, passed.target, self.prior.value, passed.unclipped_norm)
+        batch = Batch(
+            self.iteration,
+            self.loss,
+            passed.outputs,
+            passed.target,
+            self.prior.value,
+            passed.unclipped_norm,
+            passed.n_clips,
+        )
         row = {
             "iteration": self.iteration,
             "epoch": self.epoch,

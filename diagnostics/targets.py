@@ -70,6 +70,17 @@ def _from_indices(target: np.ndarray, n_classes: int, where: str) -> np.ndarray:
     return hot
 
 
+def counted_clips(target: Any, hot: np.ndarray) -> int:
+    """How many clips of a target count: all of a multi-hot one, of class indices those that are not ignored.
+
+    PyTorch's cross-entropy leaves ignored clips (-100) out of its mean; a multi-hot clip without labels is in the mean.
+
+    target : as the loop passed it
+    hot : what `multi_hot` made of it
+    """
+    return int(hot.any(axis=1).sum()) if as_numpy(target).ndim == 1 else len(hot)
+
+
 class RunningPrior:
     """Share of clips with each class, over all targets seen so far."""
 
@@ -78,18 +89,18 @@ class RunningPrior:
         self._clips = 0
         self.fixed: np.ndarray | None = None
 
-    def see(self, target: np.ndarray) -> None:
-        """Count a batch's (clip, class) targets."""
+    def see(self, target: np.ndarray, n_clips: int | None = None) -> None:
+        """Count a batch's (clip, class) targets; `n_clips` is how many of its clips count (None: all)."""
         positives = target.sum(axis=0).astype(np.float64)
         self._positives = positives if self._positives is None else self._positives + positives
-        self._clips += len(target)
+        self._clips += len(target) if n_clips is None else n_clips
 
     @property
     def value(self) -> np.ndarray | None:
-        """(class,) share; the fixed prior where one was set; None before the first target."""
+        """(class,) share; the fixed prior where one was set; None before the first clip that counts."""
         if self.fixed is not None:
             return self.fixed
-        return None if self._positives is None else self._positives / max(self._clips, 1)
+        return None if self._positives is None or not self._clips else self._positives / self._clips
 
 
 def to_float(value: Any, what: str, where: str) -> float:

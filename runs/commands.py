@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import pandas as pd
 from rich import box
 from rich.table import Table
 
@@ -10,15 +9,12 @@ from ..data import Problem, check_dataset, make_dataset
 from ..diagnostics.errors import RunError
 from . import demo as story
 from . import predict as prediction
-from .display import ERRORS, counting, number, stdout, training
-from .listing import list_runs
+from .display import ERRORS, SCORES, counting, number, stdout, training
 from .recipe import load_recipe
 from .run import Run
 from .task import prepare
 from .train import Trained
 from .train import train as train_recipe
-
-SCORES = ("lwlrap", "chance", "constant")
 
 
 def train(
@@ -51,7 +47,7 @@ def predict(name: str, logs: Path, data: Path, output: Path, *, skip_bad: bool) 
     try:
         table.to_csv(output, index=False, float_format="%.6f")
     except OSError as error:
-        raise RunError(f"{output} cannot be written ({error.strerror}); choose another with -o") from None
+        raise RunError(f"{output} cannot be written ({error.strerror or error}); choose another with -o") from None
 
 
 def demo(logs: Path, *, quick: bool) -> list[story.Chapter]:
@@ -67,7 +63,7 @@ def demo(logs: Path, *, quick: bool) -> list[story.Chapter]:
 
         progress(0, len(recipes))
         chapters = story.tell_story(recipes, data, logs, story.QUICK_ITERATIONS if quick else None, told)
-    stdout().print(story_table(chapters), story.MORAL)
+    stdout().print(story_table(chapters), story.moral(chapters))
     return chapters
 
 
@@ -80,30 +76,6 @@ def story_table(chapters: list[story.Chapter]) -> Table:
         scores = [number(value) for value in (chapter.lwlrap, chapter.chance, chapter.constant)]
         state = "[green]learns[/]" if chapter.learnt else "[red]at the constant level[/]"
         table.add_row(chapter.recipe, *scores, number(chapter.gradient_end), f"{chapter.top_class_share:.0%}", state)
-    return table
-
-
-def print_runs(logs: Path, *, as_json: bool) -> None:
-    """The runs under `logs`, newest first: a table, or JSON with absolute paths."""
-    runs = list_runs(logs)
-    if as_json:
-        runs.insert(1, "run", [str((logs / name).resolve()) for name in runs["name"]])
-        print(runs.to_json(orient="records", date_format="iso", indent=1))
-    elif runs.empty:
-        print(f"There are no runs in {logs}. Make some with `flatline demo` or `flatline train RECIPE --data ROOT`.")
-    else:
-        stdout().print(runs_table(runs))
-
-
-def runs_table(runs: pd.DataFrame) -> Table:
-    """The listing for a terminal."""
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for heading in ("run", "state", "architecture", "head", "loss", "iterations", "lwlrap", "chance", "constant"):
-        table.add_column(heading, justify="right" if heading in ("iterations", *SCORES) else "left", no_wrap=True)
-    for run in runs.astype(object).where(runs.notna(), None).to_dict("records"):
-        words = [run["name"], run["status"], run["architecture"], run["head"], run["loss_kind"], run["iterations"]]
-        scores = [number(run[score]) for score in SCORES]
-        table.add_row(*("–" if word is None else str(word) for word in words), *scores)
     return table
 
 

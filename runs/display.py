@@ -3,11 +3,16 @@
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from .train import Reached
+if TYPE_CHECKING:
+    from .train import Reached
+
+SCORES = ("lwlrap", "chance", "constant")
+"""A score, and what it must be held against."""
 
 ERRORS = Console(stderr=True)
 
@@ -55,7 +60,7 @@ def counting(what: str) -> Iterator[Callable[[int, int], None]]:
 
 
 @contextmanager
-def training(iterations: int) -> Iterator[Callable[[Reached], None]]:
+def training(iterations: int) -> Iterator[Callable[["Reached"], None]]:
     """A bar with loss, gradient norm, and lwlrap beside what it must be held against.
 
     Where stderr is no terminal there is a line an evaluation instead.
@@ -64,7 +69,7 @@ def training(iterations: int) -> Iterator[Callable[[Reached], None]]:
         task = bar.add_task("training", total=iterations, state="")
         told: list[int] = []
 
-        def report(reached: Reached) -> None:
+        def report(reached: "Reached") -> None:
             bar.update(task, completed=reached.iteration, state=in_words(reached))
             evaluated = reached.evaluation["iteration"]
             if not ERRORS.is_terminal and evaluated not in told:
@@ -74,13 +79,14 @@ def training(iterations: int) -> Iterator[Callable[[Reached], None]]:
         yield report
 
 
-def in_words(reached: Reached) -> str:
+def in_words(reached: "Reached") -> str:
     """One line on where a run stands.
 
+    >>> from flatline.runs.train import Reached
     >>> in_words(Reached(50, 0.0812, 0.0123, {"lwlrap": 0.066, "chance": 0.062, "constant": 0.07}))
     'loss 0.081, gradient 1.2e-02, lwlrap 0.066 (chance 0.062, constant 0.070)'
     """
-    lwlrap, chance, constant = (number(reached.evaluation[key]) for key in ("lwlrap", "chance", "constant"))
+    lwlrap, chance, constant = (number(reached.evaluation[key]) for key in SCORES)
     training = f"loss {reached.loss:.3f}, gradient {reached.gradient_norm:.1e}"
     return f"{training}, lwlrap {lwlrap} (chance {chance}, constant {constant})"
 

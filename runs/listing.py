@@ -1,6 +1,7 @@
 """All runs of a folder as one table, from little more than their run.json."""
 
 import datetime
+import logging
 import math
 import os
 from pathlib import Path
@@ -10,11 +11,14 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
+from ..diagnostics.errors import FlatlineError
 from ..diagnostics.lwlrap import at_constant_level
 from .log import is_locked
 from .reading import ATTEMPTS
 from .run import Run
 from .segments import segment_bounds, segment_files
+
+LOGGER = logging.getLogger(__name__)
 
 UNREADABLE = "unreadable"
 
@@ -102,6 +106,8 @@ def _readable_row(path: Path) -> dict[str, Any]:
     try:
         return _typed(_run_row(Run(path)))
     except Exception as error:
+        if not isinstance(error, FlatlineError):  # a fault of ours must not pass for one of the log's
+            LOGGER.exception("the run %s cannot be listed", path)
         return {"name": path.name, "status": UNREADABLE, "reason": str(error) or type(error).__name__}
 
 

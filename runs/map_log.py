@@ -13,13 +13,13 @@ from ..diagnostics.maps import encode_map
 from .writer import SegmentWriter
 
 FULL_MAPS = 2000
-"""Iterations at either end of a run whose maps are all kept (DESIGN §5)."""
+"""Iterations at either end of a run whose maps are all kept; ours, docs/design.md."""
 
 MAPS_PER_DECADE = 100
 """Maps kept per tenfold of iterations in between: each at most 2.3 % later than the one before; ours."""
 
 MAP_BYTES = 2**30
-"""Maps of a run take at most so many bytes (DESIGN §5: 1 GB), counted before compression."""
+"""Maps of a run take at most so many bytes (1 GB; ours, docs/design.md), counted before compression."""
 
 SEALED_BYTES = 2**26
 """Bytes of maps sealed at a time, which the writer then holds in memory; ours."""

@@ -7,16 +7,24 @@ import numpy as np
 import pandas as pd
 import torch
 
-from ..data import DataError, Features, FeatureSettings, extract, load_dataset, pad, scaling_from_dict
+from ..data import (
+    DataError,
+    Features,
+    FeatureSettings,
+    Problem,
+    audio_files,
+    extract,
+    load_dataset,
+    pad,
+    scaling_from_dict,
+)
 from ..diagnostics.errors import RunError
-from ..models import Tagger, build
 from .checkpoints import load_weights
 from .evaluate import scores_of
-from .recipe import Recipe, recipe_from_dict
+from .network import build_network
+from .recipe import recipe_from_dict
 from .run import Run
-from .task import Clips, Scaling
-
-AUDIO = {".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff"}
+from .task import Clips, Scaling, of_splits
 
 
 class Predictor:
@@ -29,10 +37,9 @@ class Predictor:
         if not run.recipe or "data" not in run.info:
             raise RunError(f"run {run.name} was recorded from a loop of its own and has no recipe to predict with")
         self.classes = run.classes
-        self.settings = FeatureSettings(**run.info["data"]["features"])
-        self.scaling: Scaling = scaling_from_dict(run.info["data"]["scaling"])
+        self.settings, self.scaling = _inputs(run)
         self.recipe = recipe_from_dict(run.recipe, f"run {run.name}")
-        self.model = rebuild(self.recipe, len(self.classes), self.settings.n_mels)
+        self.model = build_network(self.recipe, len(self.classes), self.settings.n_mels)
         self.checkpoint = load_weights(run.path, self.model)
 
     def probabilities(self, features: Features) -> np.ndarray:
@@ -52,19 +59,6 @@ class Predictor:
             yield Clips(inputs, torch.from_numpy(mask), torch.empty(len(some), 0), some)
 
 
-def rebuild(recipe: Recipe, n_classes: int, n_mels: int) -> Tagger:
-    """The recipe's network, its weights still random."""
-    model = recipe.model
-    return build(
-        model.architecture,
-        model.head,
-        n_classes=n_classes,
-        n_mels=n_mels,
-        options=model.options,
-        head_options=model.head_options,
-    )
-
-
 def predict(
     run: Run, root: Path, *, skip_bad: bool = False, progress: Callable[[int, int], None] | None = None
 ) -> tuple[pd.DataFrame, list[str]]:
@@ -75,28 +69,42 @@ def predict(
     used.
     """
     predictor = Predictor(run)
-    paths = clips_under(root)
+    paths, problems = clips_under(root)
+    if problems and not skip_bad:
+        raise DataError(f"{problems[0]} ({len(problems)} such problems); or leave such clips out with --skip-bad")
     features = extract(paths, predictor.settings, progress=progress, on_bad="skip" if skip_bad else "raise")
     table = pd.DataFrame(predictor.probabilities(features), columns=predictor.classes)
     table.insert(0, "fname", [path.name for path in paths])
-    left_out = [str(problem) for _, problem in features.bad]
+    left_out = [str(problem) for problem in (*problems, *(problem for _, problem in features.bad))]
     return table.drop(index=[index for index, _ in features.bad]), left_out
 
 
-def clips_under(root: Path) -> list[Path]:
-    """The test clips of a data root, or the audio files of a plain folder, in order of name.
+def clips_under(root: Path) -> tuple[list[Path], list[Problem]]:
+    """The audio files of a plain folder, or the test clips of a data root and what is wrong with the others of them.
 
     Raises DataError if there are none.
     """
     if not root.is_dir():
         raise DataError(f"{root} is not a folder (--data); give a data root or a folder of audio files")
-    paths = sorted(path for path in root.iterdir() if path.suffix.lower() in AUDIO)
-    if not paths:
-        dataset = load_dataset(root, on_problem="collect")
-        paths = [dataset.clips[index].path for index in dataset.split("test")]
-    if not paths:
+    if paths := audio_files(root):
+        return paths, []
+    dataset = load_dataset(root, on_problem="collect")
+    paths = [dataset.clips[index].path for index in dataset.split("test")]
+    problems = of_splits(dataset.problems, {"test"})
+    if not paths and not problems:
         raise DataError(f"{root} has no test clips and no audio files of its own (--data); give a folder that has")
-    return paths
+    return paths, problems
+
+
+def _inputs(run: Run) -> tuple[FeatureSettings, Scaling]:
+    """How the run's clips became its input, from run.json."""
+    data = run.info["data"]
+    try:
+        return FeatureSettings(**data["features"]), scaling_from_dict(data["scaling"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunError(
+            f"{run.path / 'run.json'} does not say how clips become input ({error}); was it changed?"
+        ) from None
 
 
 def _sigmoid(logits: np.ndarray) -> np.ndarray:

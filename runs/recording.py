@@ -1,8 +1,10 @@
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -47,7 +49,9 @@ class Recorder(recorder.Recorder):
         pinned: Mapping[str, Tensor] | None = None,
         on_finding: Callable[..., None] | None = None,
     ) -> None:
-        sink = log if hasattr(log, "append") else RunLog(set_aside(Path(log)))
+        is_sink = hasattr(log, "append")
+        moved = None if is_sink else set_aside(Path(log))
+        sink = log if is_sink else RunLog(log, own_loop(model))
         try:
             super().__init__(
                 model,
@@ -62,25 +66,36 @@ class Recorder(recorder.Recorder):
                 on_finding=on_finding,
             )
         except BaseException:
-            if isinstance(sink, RunLog):
+            if (
+                not is_sink
+            ):  # as if nothing had been asked: no empty run, and the one that stood there back in its place
                 sink.close("failed")
+                shutil.rmtree(log)
+                if moved is not None:
+                    moved.rename(log)
             raise
 
 
-def set_aside(path: Path) -> Path:
-    """The path, free: a run that stood there is sealed and renamed to the first free `<name>.<number>`.
+def own_loop(model: nn.Module) -> dict[str, Any]:
+    """What run.json says of a run without a recipe: the seed that PyTorch was given last, and the weights' device."""
+    device = next((str(parameter.device) for parameter in model.parameters()), "cpu")
+    return {"recipe": None, "seed": torch.initial_seed(), "device": device}
 
+
+def set_aside(path: Path) -> Path | None:
+    """Free a path: a run that stands there is sealed and renamed to the first free `<name>.<number>`.
+
+    Returns where it is now; None if there was none.
     Raises RunError if the run is being written.
     """
     if not (path / "run.json").is_file():
-        return path
+        return None
     lock = FolderLock(path)
     try:
         with suppress(RunError):  # a run.json that cannot be read, or of a newer Flatline: moved as it is
             read_info(path)
             seal_left(path)
         numbers = (number for number in range(1, 10**9) if not path.with_name(f"{path.name}.{number}").exists())
-        path.rename(path.with_name(f"{path.name}.{next(numbers)}"))
+        return path.rename(path.with_name(f"{path.name}.{next(numbers)}"))
     finally:
         lock.close()
-    return path

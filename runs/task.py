@@ -1,6 +1,6 @@
 """What a recipe makes of a data root: frames, targets, batches."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from ..data import (
     Features,
     FeatureSettings,
     FixedScaling,
+    Problem,
     extract,
     load_dataset,
     pad,
@@ -98,12 +99,16 @@ def prepare(recipe: Recipe, root: Path, *, progress: Progress | None = None, cac
     Raises DataError for data that cannot be used, unless `data.skip_bad` says to leave such clips out.
     """
     wanted = recipe.data
-    clipset = load_dataset(root, on_problem="collect" if wanted.skip_bad else "raise")
+    clipset = load_dataset(root, on_problem="collect")
     split = training_split(
         clipset, curated=wanted.curated, noisy=wanted.noisy, seed=recipe.seed, fold=wanted.fold, n_folds=wanted.n_folds
     )
-    settings = resolve_features(wanted.features, clipset.sample_rate_hz)
     used = np.concatenate([split.train, split.validation])
+    wants = {"curated": wanted.curated, "noisy": wanted.noisy, "test": split.kind == "test"}
+    problems = of_splits(clipset.problems, [name for name, is_used in wants.items() if is_used])
+    if problems and not wanted.skip_bad:
+        load_dataset(root)  # raises one error for them all
+    settings = resolve_features(wanted.features, clipset.sample_rate_hz)
     paths = [clipset.clips[index].path for index in used]
     on_bad = "skip" if wanted.skip_bad else "raise"
     features = extract(paths, settings, progress=progress, cache_dir=cache_dir, on_bad=on_bad)
@@ -111,14 +116,27 @@ def prepare(recipe: Recipe, root: Path, *, progress: Progress | None = None, cac
     place[used] = np.arange(len(used))
     bad = used[[position for position, _ in features.bad]] if features.bad else []
     train, validation = split.train[~np.isin(split.train, bad)], split.validation[~np.isin(split.validation, bad)]
-    if len(train) < recipe.batch_size:
+    _refuse_too_few(recipe, root, len(train), len(validation))
+    scaling = FixedScaling() if wanted.scaling == "fixed" else BinStandardisation.fit(features, place[train])
+    skipped = len(problems) + len(bad)
+    return Task(clipset, settings, features, place, scaling, clipset.targets(), train, validation, split.kind, skipped)
+
+
+def of_splits(problems: Sequence[Problem], splits: Collection[str]) -> list[Problem]:
+    """The problems that concern these splits, by the name of the file at fault (`train_noisy.csv`, `test/`)."""
+    return [
+        problem for problem in problems if any(split in "/".join(Path(problem.file).parts[-2:]) for split in splits)
+    ]
+
+
+def _refuse_too_few(recipe: Recipe, root: Path, n_train: int, n_validation: int) -> None:
+    if n_train < recipe.batch_size:
         raise RecipeError(
-            f"{root} has {len(train)} usable training clips, fewer than the batch of {recipe.batch_size}; "
+            f"{root} has {n_train} usable training clips, fewer than the batch of {recipe.batch_size}; "
             "set batch_size lower or add clips"
         )
-    scaling = FixedScaling() if wanted.scaling == "fixed" else BinStandardisation.fit(features, place[train])
-    skipped = len(clipset.problems) + len(bad)
-    return Task(clipset, settings, features, place, scaling, clipset.targets(), train, validation, split.kind, skipped)
+    if not n_validation:
+        raise RecipeError(f"{root} has no usable clip to evaluate on; `flatline data check {root}` says why")
 
 
 def batch_order(task: Task, batch_size: int, seed: int) -> Iterator[tuple[int, np.ndarray]]:

@@ -9,12 +9,13 @@ import torch
 from torch import Tensor
 from torch.optim import Adam
 
-from ..models import Tagger, build
+from ..models import Tagger
 from .checkpoints import save_checkpoint
 from .evaluate import scores_of
 from .interruption import Interruption
 from .log import RunLog, claim
 from .losses import criterion
+from .network import build_network
 from .recipe import Recipe, RecipeError
 from .recording import Recorder
 from .task import Clips, Task, batch_order
@@ -49,21 +50,7 @@ def make_model(recipe: Recipe, task: Task) -> Tagger:
     Raises RecipeError for a name or option that is not known.
     """
     torch.manual_seed(recipe.seed)
-    try:
-        model = build(
-            recipe.model.architecture,
-            recipe.model.head,
-            n_classes=len(task.clipset.classes),
-            n_mels=task.settings.n_mels,
-            options=recipe.model.options,
-            head_options=recipe.model.head_options,
-        )
-    except (ValueError, TypeError, RuntimeError) as error:  # ours, or what PyTorch says of a value it cannot take
-        options = {**recipe.model.options, **recipe.model.head_options}
-        raise RecipeError(
-            f"{error} (building {recipe.model.architecture} with {recipe.model.head} and {options}, "
-            f"recipe {recipe.name}); `flatline models` lists the options"
-        ) from None
+    model = build_network(recipe, len(task.clipset.classes), task.settings.n_mels)
     if recipe.prior_bias:
         model.head.set_prior_bias(torch.from_numpy(task.prior))
     return model
@@ -76,8 +63,10 @@ def device_of(recipe: Recipe) -> torch.device:
     """
     name = recipe.device if recipe.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        return torch.empty(0, device=name).device
-    except (RuntimeError, AssertionError) as error:
+        probe = torch.zeros(1, device=name)
+        probe.cpu()  # "meta" holds tensors too, and no numbers
+        return probe.device
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise RecipeError(f"device {name!r} is not to be had ({str(error).splitlines()[0]}); set device=cpu") from None
 
 

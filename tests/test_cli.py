@@ -1,6 +1,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from flatline.cli import main
+from flatline.runs import commands
 from flatline.runs.run import Run
 
 README = Path(__file__).parent.parent / "README.md"
@@ -204,3 +206,52 @@ def wait_for(condition, seconds=90):
     while not condition():
         assert time.monotonic() < until, "waited in vain"
         time.sleep(0.05)
+
+
+def test_predict_does_not_lose_a_clip_that_the_test_csv_names_and_that_is_not_there(
+    trained, tiny_data, tmp_path, capsys
+):
+    _, logs, _ = trained
+    root = tmp_path / "data"
+    shutil.copytree(tiny_data, root)
+    lost = sorted((root / "test").iterdir())[0]
+    lost.unlink()
+    command = ["predict", "story-published", "--logs", logs, "--data", root, "-o", tmp_path / "scores.csv"]
+    assert "test.csv" in refused(capsys, *command)
+    assert main([*map(str, command), "--skip-bad"]) == 0
+    assert lost.name in capsys.readouterr().err
+    assert len(pd.read_csv(tmp_path / "scores.csv")) == 15
+
+
+def test_scores_that_cannot_be_written_are_one_line(trained, tiny_data, tmp_path, capsys):
+    _, logs, _ = trained
+    said = refused(
+        capsys, "predict", "story-published", "--logs", logs, "--data", tiny_data, "-o", tmp_path / "no" / "s.csv"
+    )
+    assert "choose another with -o" in said
+    assert "(None)" not in said
+
+
+def test_a_device_that_holds_no_numbers_is_refused(tiny_data, tmp_path, capsys):
+    train = ("train", "story-plain", "--data", tiny_data, "--logs", tmp_path)
+    assert "set device=cpu" in refused(capsys, *train, "--set", "device=meta")
+
+
+def test_a_demo_whose_run_fails_ends_with_1(monkeypatch, capsys, tmp_path):
+    def fails(*given, **settings):
+        raise commands.story.DemoError("the run of story-plain ended with exit code 9: it said nothing")
+
+    monkeypatch.setattr(commands, "demo", fails)
+    assert main(["demo", "--no-serve", "--logs", str(tmp_path)]) == 1
+    assert "story-plain" in capsys.readouterr().err
+
+
+def test_listing_runs_imports_neither_torch_nor_librosa(trained):
+    script = (
+        "import sys; from flatline.cli import main; main(sys.argv[1:]); "
+        "print([name for name in ('torch', 'librosa', 'dash') if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, "runs", trained[1]], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "[]"

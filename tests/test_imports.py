@@ -1,4 +1,4 @@
-"""Who may import whom (DESIGN §1), and what must not drag torch in."""
+"""Who may import whom (CONTRIBUTING.md), and what must not drag torch in."""
 
 import ast
 import subprocess

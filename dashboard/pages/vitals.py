@@ -135,7 +135,8 @@ def drawing(graph_id: str) -> str:
 
 
 def _reason(error: Exception, what: str) -> str:
-    logging.getLogger(__name__).debug("%s cannot be shown", what, exc_info=error)
+    """What the page says; the traceback goes to the log, lest a fault of the program pass for an unreadable file."""
+    logging.getLogger(__name__).error("%s cannot be shown", what, exc_info=error)
     return str(error) or type(error).__name__
 
 

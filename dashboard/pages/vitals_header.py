@@ -10,10 +10,13 @@ from dash import html
 
 from ...diagnostics.lwlrap import at_constant_level
 from ...runs.run import Run
-from ..captions import constant_level_alert
+from ..captions import constant_level_alert, not_finite_alert
+from ..newest import Newest, newest_gradient, newest_loss, newest_score
 from ..tables import column
 
 STATE_COLOURS = {"running": "blue", "finished": "teal", "interrupted": "orange", "failed": "red"}
+
+BAD = "var(--flatline-bad)"
 
 
 def status_of(path: Path) -> str:
@@ -27,7 +30,7 @@ def status_of(path: Path) -> str:
 def header(run: Run) -> dmc.Stack:
     """Name, state and make of the run, its numbers, and what they mean where they mean trouble."""
     scalars, evaluations = run.scalars, run.evaluations
-    return dmc.Stack([_heading(run), _tiles(run, scalars, evaluations), *_alerts(run, evaluations)], gap="sm")
+    return dmc.Stack([_heading(run), _tiles(run, scalars, evaluations), *_alerts(run, scalars, evaluations)], gap="sm")
 
 
 def _heading(run: Run) -> dmc.Group:
@@ -65,27 +68,29 @@ def _progress(run: Run) -> html.Div:
 
 
 def _scores(evaluations: pd.DataFrame) -> list[html.Div]:
-    score, chance, constant = (_last(evaluations, name) for name in ("lwlrap", "chance", "constant"))
-    dead = at_constant_level(score, chance, constant)
-    colour = None if dead is None else "var(--flatline-bad)" if dead else "var(--flatline-good)"
+    score, chance, constant = newest_score(evaluations), *_levels(evaluations)
+    dead = at_constant_level(score.value, chance, constant)
+    colour = None if dead is None else BAD if dead else "var(--flatline-good)"
     when = f"at iteration {evaluations.index[-1]:,}" if len(evaluations) else "not evaluated yet"
     return [
-        _tile("lwlrap", _number(score), when, colour=colour),
+        _measured("lwlrap", score, _number(score.value), when, colour),
         _tile("Chance", _number(chance), "a random ranking"),
         _tile("Constant level", _number(constant), "one fixed ranking"),
     ]
 
 
 def _loss(scalars: pd.DataFrame) -> html.Div:
-    return _tile("Loss", _number(_last(scalars, "loss")), "of the last batch")
+    loss = newest_loss(scalars)
+    return _measured("Loss", loss, _number(loss.value), "not recorded" if np.isnan(loss.value) else "of the last batch")
 
 
 def _gradient(scalars: pd.DataFrame) -> html.Div:
-    total = column(scalars, "gradient_norm_total").dropna()
-    if total.empty:
-        return _tile("Gradient norm", "–", "not recorded")
-    share = total.iloc[-1] / total.max() if total.max() > 0 else np.nan
-    return _tile("Gradient norm", f"{total.iloc[-1]:.2e}", f"{share:.2%} of its peak" if np.isfinite(share) else "")
+    total, norms = newest_gradient(scalars), column(scalars, "gradient_norm_total")
+    if np.isnan(total.value):
+        return _measured("Gradient norm", total, "–", "not recorded")
+    peak = norms[np.isfinite(norms)].max()
+    share = f"{total.value / peak:.2%} of its peak" if peak > 0 else ""
+    return _measured("Gradient norm", total, f"{total.value:.2e}", share)
 
 
 def _learning_rate(scalars: pd.DataFrame) -> html.Div:
@@ -93,15 +98,22 @@ def _learning_rate(scalars: pd.DataFrame) -> html.Div:
     return _tile("Learning rate", "–" if np.isnan(rate) else f"{rate:.3g}", "not recorded" if np.isnan(rate) else "")
 
 
-def _alerts(run: Run, evaluations: pd.DataFrame) -> list[dmc.Alert]:
-    score, chance, constant = (_last(evaluations, name) for name in ("lwlrap", "chance", "constant"))
+def _alerts(run: Run, scalars: pd.DataFrame, evaluations: pd.DataFrame) -> list[dmc.Alert]:
+    score, chance, constant = newest_score(evaluations), *_levels(evaluations)
     alerts = []
     if run.last_iteration is None:
         alerts.append(_nothing_yet(run.status))
     elif run.status in ("failed", "interrupted"):
         alerts.append(dmc.Alert(_stopped(run), color=STATE_COLOURS[run.status], id="run-stopped"))
-    if at_constant_level(score, chance, constant):
-        text = constant_level_alert(score, chance, constant)
+    since = {
+        "loss": newest_loss(scalars).since,
+        "gradient": newest_gradient(scalars).since,
+        "lwlrap": score.since,
+    }
+    if lost := {what: iteration for what, iteration in since.items() if iteration is not None}:
+        alerts.append(dmc.Alert(not_finite_alert(lost), title="No longer finite", color="red", id="not-finite"))
+    if at_constant_level(score.value, chance, constant):
+        text = constant_level_alert(score.value, chance, constant)
         alerts.append(dmc.Alert(text, title="At the constant level", color="red", id="constant-level"))
     return alerts
 
@@ -122,6 +134,11 @@ def _stopped(run: Run) -> str:
     return f"This run {how} after {len(run):,} iterations{goal}. What it recorded until then is below."
 
 
+def _levels(evaluations: pd.DataFrame) -> tuple[float, float]:
+    """Chance and constant level: of the clips and their labels, so the last known ones hold."""
+    return _last(evaluations, "chance"), _last(evaluations, "constant")
+
+
 def _last(table: pd.DataFrame, name: str) -> float:
     """The last recorded value; NaN where there is none."""
     recorded = column(table, name).dropna()
@@ -130,6 +147,14 @@ def _last(table: pd.DataFrame, name: str) -> float:
 
 def _number(value: float) -> str:
     return "–" if np.isnan(value) else f"{value:.3f}"
+
+
+def _measured(label: str, newest: Newest, value: str, below: str, colour: str | None = None) -> html.Div:
+    """A tile of what can stop being finite, which then stands there as it is, with the iteration it began at."""
+    if newest.since is None:
+        return _tile(label, value, below, colour=colour)
+    lost = "NaN" if np.isnan(newest.value) else f"{newest.value}"
+    return _tile(label, lost, f"not finite since iteration {newest.since:,}", colour=BAD)
 
 
 def _tile(label: str, value: str, below: Any, after: str = "", colour: str | None = None) -> html.Div:

@@ -4,6 +4,7 @@ from .attention import AttentionMaps
 from .base import Batch, Signal, SignalInfo
 from .classes import ClassScores
 from .gradients import GradientNorms
+from .labels import LabelHealth
 from .outputs import OutputHealth
 from .weights import WeightNorms
 
@@ -12,6 +13,7 @@ __all__ = [
     "Batch",
     "ClassScores",
     "GradientNorms",
+    "LabelHealth",
     "OutputHealth",
     "Signal",
     "SignalInfo",

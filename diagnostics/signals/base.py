@@ -28,6 +28,7 @@ class Batch:
     target : (clip, class) multi-hot bool; None if it gave none
     prior : (class,) share of training clips with each class so far; None before the first target
     unclipped_norm : of all gradients before clipping; NaN if the caller did not pass it
+    n_clips : how many clips of the target the loss counts; None is all of them
     shared : values that earlier signals of the same iteration found, by column
     """
 
@@ -37,6 +38,7 @@ class Batch:
     target: np.ndarray | None
     prior: np.ndarray | None
     unclipped_norm: float = float("nan")
+    n_clips: int | None = None
     shared: dict[str, Any] = field(default_factory=dict)
 
 

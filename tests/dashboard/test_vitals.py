@@ -1,3 +1,5 @@
+import logging
+import math
 import shutil
 
 import pytest
@@ -6,6 +8,7 @@ from dash.exceptions import PreventUpdate
 from flatline.dashboard.captions import CAPTIONS
 from flatline.dashboard.pages.vitals import FIGURES, drawn, news, run_at, safe_header
 from flatline.runs.listing import recorded_mark
+from flatline.runs.log import RunLog
 
 
 def said(path):
@@ -95,3 +98,54 @@ def test_what_was_not_recorded_is_a_dash_in_the_header(logs):
     assert "not evaluated yet" in header
     assert "not recorded" in header
     assert "nan" not in header.lower()
+
+
+NAN = float("nan")
+
+
+def diverging(simulated, path, value=NAN, evaluated=None):
+    """A run of ten iterations whose loss and gradients are `value` from iteration 5, as its second evaluation is."""
+    log = RunLog(path, simulated.info(10))
+    score = {"chance": 0.4, "constant": 0.49, "loss": 0.1}
+    for iteration in range(10):
+        bad = iteration >= 5
+        measured = value if bad else 0.1
+        log.append({"iteration": iteration, "loss": measured, "gradient_norm_total": measured, "learning_rate": 1e-3})
+        if iteration == 4:
+            log.append_evaluation({"iteration": 4, "lwlrap": 0.9, **score})
+    log.append_evaluation({"iteration": 10, "lwlrap": NAN, **score, **(evaluated or {})})
+    log.close()
+    return path
+
+
+def test_a_run_that_diverged_does_not_look_healthy(simulated, tmp_path):
+    header = said(diverging(simulated, tmp_path / "run"))
+    assert header.count("not finite since iteration 5") == 2
+    assert "not finite since iteration 10" in header
+    assert header.count("'NaN'") == 3
+    for stale in ("0.900", "0.100", "100.00%", "flatline-good", "of the last batch", "of its peak"):
+        assert stale not in header
+    assert "the loss since iteration 5, the gradient since iteration 5, the lwlrap since iteration 10" in header
+    assert "id='not-finite'" in header
+
+
+def test_infinity_is_shown_as_it_is(simulated, tmp_path):
+    header = said(diverging(simulated, tmp_path / "run", math.inf, {"lwlrap": 0.9}))
+    assert header.count("'inf'") == 2
+    assert "0.900" in header
+    assert "the lwlrap since" not in header
+
+
+def test_a_run_with_gaps_that_recovered_has_not_diverged(logs):
+    for run in ("gaps", "own-loop", "empty", "story-attention"):
+        assert "not-finite" not in said(logs / run)
+
+
+def test_a_fault_is_logged_with_its_traceback(logs, caplog, monkeypatch):
+    monkeypatch.setitem(FIGURES, "loss", lambda run, scheme: {}["no such"])
+    with caplog.at_level(logging.ERROR):
+        assert drawn("loss", logs / "story-attention", "light").layout.annotations[0].text == "'no such'"
+    (record,) = caplog.records
+    assert record.levelno == logging.ERROR
+    assert "loss cannot be shown" in caplog.text
+    assert "Traceback" in caplog.text

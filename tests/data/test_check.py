@@ -73,3 +73,37 @@ def test_progress_counts_the_clips(root):
     seen = []
     check_dataset(root, progress=lambda *counts: seen.append(counts))
     assert seen == [(done, 10) for done in range(1, 11)]
+
+
+def test_a_csv_without_its_columns_hides_nothing_else(root):
+    (root / "train_curated.csv").write_text("file,tags\na.wav,Bark\n")
+    (root / "train_curated" / "cut.wav").write_bytes(b"")
+    (root / "train_noisy" / "n.wav").write_bytes(b"")
+    (root / "test" / "t.wav").unlink()
+    problems = check_dataset(root)
+    assert found(problems).keys() == {"train_curated.csv", "cut.wav", "n.wav", "test.csv"}
+    assert "has no column fname and labels; columns found: file, tags" in found(problems)["train_curated.csv"].what
+    assert found(problems)["train_curated.csv"].remedy == "give it a first line fname,labels"
+    assert not any(problem.note for problem in problems)
+
+
+def test_every_csv_may_lack_its_columns(root):
+    csvs = ("train_curated.csv", "train_noisy.csv", "test.csv")
+    for csv in csvs:
+        (root / csv).write_text("file,tags\na.wav,Bark\n")
+    (root / "test" / "t.wav").write_bytes(b"")
+    assert found(check_dataset(root)).keys() == {*csvs, "t.wav"}
+
+
+def test_labels_that_only_a_broken_csv_s_split_knew_make_no_problem_of_others(kaggle):
+    root = kaggle(curated={"a.wav": "Meow"}, noisy={"b.wav": "Bark"}, test={"c.wav": "Meow"})
+    (root / "train_curated.csv").write_text("file,tags\na.wav,Meow\n")
+    assert found(check_dataset(root)).keys() == {"train_curated.csv"}
+
+
+def test_an_open_quote_over_the_field_limit_is_a_problem_with_its_line(root):
+    with (root / "train_noisy.csv").open("a") as file:
+        file.write('x.wav,"' + "Bark" * 50_000)
+    problem = found(check_dataset(root))["train_noisy.csv"]
+    assert problem.row == 3
+    assert "cannot be read as CSV" in problem.what

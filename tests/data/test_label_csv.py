@@ -50,7 +50,7 @@ def test_a_label_given_twice_counts_once_and_an_empty_one_not_at_all(path):
 
 def test_missing_columns_are_an_error_that_names_the_columns_found(path):
     with pytest.raises(
-        DataError, match=r"train_curated\.csv has no column labels; columns found: fname, tags; give it"
+        DataError, match=r"train_curated\.csv: has no column labels; columns found: fname, tags; give it"
     ):
         read(path, "fname,tags\na.wav,Bark\n")
 
@@ -65,7 +65,7 @@ def test_the_labels_column_may_be_absent_where_it_is_not_needed(path):
 
 
 def test_a_cell_without_end_is_an_error_with_its_line(path):
-    with pytest.raises(DataError, match=r"train_curated\.csv, line 3 cannot be read as CSV .*close its quotes"):
+    with pytest.raises(DataError, match=r"train_curated\.csv, line 3: cannot be read as CSV .*close its quotes"):
         read(path, 'fname,labels\na.wav,Bark\nb.wav,"' + "x" * 200_000)
 
 

@@ -5,7 +5,7 @@ from flatline.diagnostics.passed import Passed, check_same_clips, pooled, the_on
 
 
 def passed(loss: float, n_clips: int, norm: float = float("nan")) -> Passed:
-    return Passed(loss, np.full((n_clips, 3), loss), np.ones((n_clips, 3), dtype=bool), norm)
+    return Passed(loss, np.full((n_clips, 3), loss), np.ones((n_clips, 3), dtype=bool), norm, n_clips)
 
 
 def test_several_batches_become_one_with_their_mean_loss_and_the_last_norm():
@@ -15,6 +15,7 @@ def test_several_batches_become_one_with_their_mean_loss_and_the_last_norm():
     assert one.outputs[:, 0].tolist() == [1, 1, 2, 2, 2, 6]
     assert one.target is not None
     assert one.target.shape == (6, 3)
+    assert one.n_clips == 6
 
 
 def test_one_batch_stays_as_it_is():

@@ -8,7 +8,7 @@ import torch
 from flatline.diagnostics.errors import AttachError, ShapeError, UnknownNameError
 from flatline.diagnostics.lwlrap import per_class_lwlrap
 from flatline.diagnostics.recorder import UNSTEPPED_CALLS, Recorder
-from flatline.diagnostics.signals import ClassScores
+from flatline.diagnostics.signals import ClassScores, LabelHealth
 
 
 @pytest.fixture
@@ -265,7 +265,6 @@ def test_hooks_are_gone_after_the_end_after_an_exception_and_after_close(net, op
         ({"attention": {"looks": "sigmoid", "gone": "sigmoid"}}, r"'gone', which the model does not have .*: .*looks"),
         ({"attention": {"looks": "tanh"}}, r"kind 'tanh' of 'looks' is not known \(Recorder\); known: weights"),
         ({"optimizer": [None]}, r"optimizer is NoneType"),
-        ({"pinned": {"mean": torch.zeros(3, 6)}}, r"pinned clip 'mean'"),
     ],
 )
 def test_a_failed_attachment_leaves_no_hook(net, optimizer, log, hooks_on, options, said):
@@ -286,6 +285,97 @@ def test_a_closed_recorder_says_so(net, optimizer, log):
     recorder.close()
     with pytest.raises(AttachError, match=r"the recorder is closed \(Recorder.step, iteration 0\); call step inside"):
         recorder.step(loss=1.0)
+    said = r"the recorder is closed \(Recorder.evaluation, iteration 0\); call evaluation inside its with block"
+    with pytest.raises(AttachError, match=said):
+        recorder.evaluation(logits=torch.zeros(8, 4), target=torch.ones(8, 4))
+    assert log.evaluations == []
+
+
+def test_ignored_class_indices_count_in_neither_prior_nor_levels(net, optimizer, batch, log):
+    target = torch.tensor([1] + [-100] * 7)
+    with Recorder(net, optimizer, log=log, loss="cross-entropy") as recorder:
+        logits = net(batch.clips)
+        loss = torch.nn.functional.cross_entropy(logits, target)
+        loss.backward()
+        optimizer.step()
+        recorder.step(loss=loss, logits=logits, target=target)
+        np.testing.assert_array_equal(recorder.prior.value, [0, 1, 0, 0])
+    assert log[0]["label_entropy"] == pytest.approx(0, abs=1e-9)
+
+
+def test_a_net_whose_gradients_are_all_zero_is_recorded_with_a_clipped_norm_too(net, optimizer, batch, log):
+    with Recorder(net, optimizer, log=log, loss="bce-with-logits") as recorder:
+        logits = net(batch.clips)
+        (logits.sum() * 0).backward()
+        unclipped = torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+        optimizer.step()
+        recorder.step(loss=0.7, logits=logits, target=batch.target, unclipped_norm=unclipped)
+    assert log.events == []
+    assert log[0]["rho"] == 0
+    assert math.isfinite(log[0]["rank_agreement"])
+
+
+def test_a_fault_in_rho_does_not_take_the_scores_health_with_it(net, optimizer, batch, log, train_step, monkeypatch):
+    monkeypatch.setattr(LabelHealth, "_bias_norm", lambda self, batch: 1 / 0)
+    with (
+        Recorder(net, optimizer, log=log, loss="bce-with-logits") as recorder,
+        pytest.warns(UserWarning, match="LabelHealth could not be recorded"),
+    ):
+        train_step(net, optimizer, batch, recorder)
+    assert "rho" not in log[0]
+    assert math.isfinite(log[0]["clip_spread"])
+
+
+def looped(net, optimizer, batch, log, stepping, *, early=True, **options):
+    """A loop whose optimiser steps in the calls named True in `stepping`, the recorder called before it or after."""
+    with Recorder(net, optimizer, log=log, **options) as recorder:
+        for steps in stepping:
+            logits = net(batch.clips)
+            logits.square().mean().backward()
+            if early:
+                recorder.step(loss=0.5, logits=logits)
+            if steps:
+                optimizer.step()
+                optimizer.zero_grad()
+            if not early:
+                recorder.step(loss=0.5, logits=logits)
+
+
+@pytest.mark.parametrize("calls", [2, 3, 30])
+def test_a_recorder_that_is_called_before_the_optimiser_steps_says_so_once(net, optimizer, batch, log, calls):
+    said = r"step is called before the optimiser steps.*\(Recorder.step, iteration \d+\); call recorder.step after opt"
+    with pytest.warns(UserWarning, match=said) as told:
+        looped(net, optimizer, batch, log, [True] * calls)
+    assert len(told) == 1
+    assert [event["kind"] for event in log.events] == ["wrong-order"]
+    assert log.events[0]["iteration"] <= 8  # not only at the end of a long loop
+
+
+@pytest.mark.parametrize(
+    "stepping",
+    [
+        [True] * 12,
+        [False, True] * 12,
+        [False, False, False, True] * 6,
+        [False, True, True] * 6,  # three batches an epoch, accumulated by two
+        [False, True, True],
+        [False, True],
+        [False],
+        [True],
+        [False, True] * 3 + [False],
+    ],
+)
+def test_a_recorder_that_is_called_after_it_is_left_in_peace(net, optimizer, batch, log, stepping):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        looped(net, optimizer, batch, log, stepping, early=False)
+    assert {event["kind"] for event in log.events} <= {"gap"}
+
+
+def test_a_first_step_that_a_scaler_skipped_is_no_wrong_order(net, optimizer, batch, log):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        looped(net, optimizer, batch, log, [False] + [True] * 12, early=False, scaler=SkippingScaler())
 
 
 def trained(net, batch, recorded: bool, log) -> tuple[dict, torch.Tensor]:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 from flatline.diagnostics.errors import ShapeError
-from flatline.diagnostics.targets import RunningPrior, as_numpy, as_scores, multi_hot, to_float
+from flatline.diagnostics.targets import RunningPrior, as_numpy, as_scores, counted_clips, multi_hot, to_float
 
 
 def test_tensors_of_any_kind_become_arrays_without_history():
@@ -67,3 +67,23 @@ def test_a_loss_is_one_number():
     assert np.isnan(to_float(None, "loss", "here"))
     with pytest.raises(ShapeError, match=r"loss has shape \(3,\) \(here\); pass one number"):
         to_float(torch.zeros(3), "loss", "here")
+
+
+def test_of_class_indices_only_the_clips_that_are_not_ignored_count():
+    target = torch.tensor([1] + [-100] * 7)
+    hot = multi_hot(target, 3, "here")
+    prior = RunningPrior()
+    prior.see(hot, counted_clips(target, hot))
+    assert prior.value is not None
+    assert prior.value.tolist() == [0, 1, 0]
+
+
+def test_a_multi_hot_clip_without_labels_counts():
+    target = torch.zeros(8, 3)
+    assert counted_clips(target, multi_hot(target, 3, "here")) == 8
+
+
+def test_where_every_clip_was_ignored_there_is_no_prior_yet():
+    prior = RunningPrior()
+    prior.see(np.zeros((4, 3), dtype=bool), 0)
+    assert prior.value is None

@@ -16,7 +16,7 @@ TABLE = {
     "story-prior-bias": ("logits", "bce-with-logits", True),
     "story-published": ("probabilities", "bce", True),
 }
-"""What each head gives, the loss it is fed to and whether the output bias starts at the prior (DESIGN §4)."""
+"""What each head gives, the loss it is fed to and whether the output bias starts at the prior (docs/recipes.md)."""
 
 
 def built(recipe):

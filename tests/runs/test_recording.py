@@ -4,6 +4,7 @@ import os
 import flatline
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 import torch
 from flatline.diagnostics.errors import FlatlineError, RunError
@@ -36,8 +37,37 @@ def test_a_loop_of_the_users_own_becomes_a_run(tmp_path):
     assert run.lwlrap.shape == (3, 2)
     assert run.evaluations.index.tolist() == [3]
     frame = pd.read_parquet(tmp_path / "mine" / "iterations")
-    assert not frame.isna().map(bool).drop(columns=list(frame.columns[frame.isna().any()])).any(axis=None)
+    recorded = ["loss", "learning_rate", "gradient_norm_total", "gradient_norm_mean", "rho", "rank_agreement"]
+    assert np.isfinite(frame[recorded]).all(axis=None)
+    assert frame.gradient_norm_unclipped.isna().all()  # not passed
+    table = pq.read_table(tmp_path / "mine" / "iterations")
+    assert {name: table.column(name).null_count for name in table.column_names if table.column(name).null_count} == {}
     assert {str(frame[name].dtype) for name in ("loss", "learning_rate", "gradient_norm_total")} == {"float32"}
+
+
+def test_pinned_clips_of_any_name_are_found_again(tmp_path):
+    class Mapped(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.looks = torch.nn.Linear(3, 2)
+
+        def forward(self, clips):
+            return self.looks(clips).mean(dim=1)
+
+    model = Mapped()
+    names = ["mean", "a/b.wav", "..", ".hidden", "", "a%2Fb.wav"]
+    pinned = {name: torch.full((4, 3), float(place)) for place, name in enumerate(names)}
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    maps = {"looks": "sigmoid"}
+    with flatline.Recorder(model, optimizer, log=tmp_path / "mine", pinned=pinned, attention=maps) as recorder:
+        row = recorder.evaluation(logits=torch.zeros(4, 2), target=torch.eye(2).repeat(2, 1))
+    frame = pd.read_parquet(tmp_path / "mine" / "evaluations")
+    run = flatline.Run(tmp_path / "mine")
+    assert run.info["clips"] == names
+    for name, clip in pinned.items():
+        np.testing.assert_array_equal(frame[f"scores.{name}"][0], row[f"scores.{name}"])
+        expected = model.looks(clip).sigmoid().detach().numpy()
+        np.testing.assert_allclose(run.attention(0, clip=name), expected, atol=5e-3)  # kept in a byte a value
 
 
 def test_a_run_that_stands_at_the_path_is_moved_aside_and_loses_nothing(tmp_path):
@@ -89,14 +119,14 @@ def test_a_broken_run_is_moved_aside_as_it_is(tmp_path):
 
 
 def test_a_free_path_is_left_alone(tmp_path):
-    assert set_aside(tmp_path / "none") == tmp_path / "none"
+    assert set_aside(tmp_path / "none") is None
     assert os.listdir(tmp_path) == []
 
 
-def test_a_recorder_that_cannot_be_put_on_leaves_a_closed_log(tmp_path):
+def test_a_recorder_that_cannot_be_put_on_leaves_no_log(tmp_path):
     with pytest.raises(FlatlineError):
         record(tmp_path / "mine", attention={"nowhere": "sigmoid"})
-    assert flatline.Run(tmp_path / "mine").status == "failed"
+    assert os.listdir(tmp_path) == []
 
 
 @pytest.mark.parametrize(("error", "status"), [(KeyboardInterrupt, "interrupted"), (ZeroDivisionError, "failed")])

@@ -95,3 +95,23 @@ def test_fewer_clips_than_a_batch_is_an_error_naming_both(tiny_data, small_recip
         RecipeError, match=r"has 64 usable training clips, fewer than the batch of 65; set batch_size lower"
     ):
         prepare(small_recipe("story-plain", "batch_size=65"), tiny_data)
+
+
+def test_rows_of_clips_that_the_recipe_does_not_use_are_neither_counted_nor_in_the_way(
+    tiny_data, tmp_path, small_recipe
+):
+    root = shutil.copytree(tiny_data, tmp_path / "noisy")
+    (root / "train_noisy").mkdir(exist_ok=True)
+    (root / "train_noisy.csv").write_text("fname,labels\ngone.wav,Bork\n", encoding="utf-8")
+    assert prepare(small_recipe("story-plain", "data.noisy=false"), root).skipped == 0
+    assert prepare(small_recipe("story-plain", "data.skip_bad=true"), root).skipped == 1
+    with pytest.raises(DataError, match=r"train_noisy\.csv"):
+        prepare(small_recipe("story-plain"), root)
+
+
+def test_a_root_without_one_usable_validation_clip_is_refused(tiny_data, tmp_path, small_recipe):
+    root = shutil.copytree(tiny_data, tmp_path / "mute")
+    for clip in (root / "test").iterdir():
+        clip.write_bytes(b"no audio")
+    with pytest.raises(RecipeError, match="no usable clip to evaluate on; `flatline data check"):
+        prepare(small_recipe("story-plain", "data.skip_bad=true"), root)

@@ -229,3 +229,27 @@ def test_a_fault_in_the_loop_leaves_a_closed_log_that_says_failed(small_recipe, 
 def test_an_option_that_the_network_cannot_take_names_it(options, small_recipe, small_task):
     with pytest.raises(RecipeError, match=r"building cgrnn with mean and .*(channels|n_hidden).*flatline models"):
         make_model(small_recipe("story-plain", f"model.options={options}"), small_task)
+
+
+def test_a_gradient_scaler_trains_and_its_unscaled_norms_are_recorded(small_recipe, small_task, tmp_path):
+    """The loop's mixed-precision branch, on a CPU: scaling alone must change neither norms nor weights."""
+    runs = []
+    for name, scaler in (("plain", None), ("scaled", torch.amp.GradScaler("cpu", init_scale=1024.0))):
+        training = module._Training(small_recipe("story-plain", "iterations=4", "clip_norm=0.05"), small_task, None)
+        training.scaler = scaler
+        path = tmp_path / name
+        path.mkdir()
+        runs.append(Run(training.run(path).path))
+    plain, scaled = runs
+    assert not scaled.series("skipped").any()
+    np.testing.assert_allclose(scaled.gradient_norms, plain.gradient_norms, rtol=1e-3, atol=1e-6)
+    assert (scaled.series("gradient_norm_unclipped") > scaled.series("gradient_norm_total")).any()
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+def test_mixed_precision_on_a_gpu_trains_and_records(small_recipe, small_task, tmp_path):
+    recipe = small_recipe("story-attention", "iterations=20", "mixed_precision=true", "device=cuda")
+    run = Run(train(recipe, small_task, tmp_path).path)
+    taken = ~run.series("skipped")
+    assert taken.sum() > 10
+    assert np.isfinite(run.series("gradient_norm_total")[taken]).all()

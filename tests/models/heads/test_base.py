@@ -37,6 +37,30 @@ def test_an_attention_of_about_a_half_is_made_up_for(head, options):
     assert start(head, options).tolist() == pytest.approx(PRIOR.tolist(), rel=0.3)
 
 
+@pytest.mark.parametrize(
+    ("head", "near", "far"),
+    [("input-attention", (0.014, 0.017), (0.05, 0.12)), ("scalar-attention", (0.013, 0.017), (0.005, 0.035))],
+)
+def test_an_attention_head_starts_at_about_the_prior_and_only_where_its_input_is_small(head, near, far):
+    """What set_prior_bias says of itself: mean over classes of an untrained CGRNN."""
+    prior = 0.0149
+
+    def starts(level: float) -> list[float]:
+        means = []
+        for seed in range(6):
+            torch.manual_seed(seed)
+            model = build("cgrnn", head, n_classes=80, n_mels=32, options={"channels": 12})
+            model.head.set_prior_bias(torch.full((80,), prior))
+            with torch.no_grad():
+                scores = model(0.5 * torch.randn(8, 60, 32) + level)
+            means.append(float((scores.sigmoid() if model.output == "logits" else scores).mean()))
+        return means
+
+    assert all(near[0] < mean < near[1] for mean in starts(0.0))
+    assert all(far[0] < mean < far[1] for mean in starts(-3.0))
+    assert max(abs(mean / prior - 1) for mean in starts(-3.0)) > 0.3  # so "about" is all that may be said
+
+
 def test_a_common_class_does_not_start_a_gated_sigmoid_saturated():
     head = HEADS["scalar-attention"](8, 2, 4)
     head.set_prior_bias(torch.tensor([0.9, 0.1]))
