@@ -125,8 +125,11 @@ def _predict(arguments: argparse.Namespace) -> int:
 
 
 def _demo(arguments: argparse.Namespace) -> int:
+    from .dashboard.serving import check_port
     from .runs.commands import demo
 
+    if not arguments.no_serve:  # known now rather than after minutes of training
+        check_port(arguments.host, arguments.port)
     demo(arguments.logs, quick=arguments.quick)
     return DONE if arguments.no_serve else _serve(arguments)
 

@@ -17,11 +17,7 @@ def bound(server: Flask, host: str, port: int) -> Iterator[BaseWSGIServer]:
 
     Raises FlatlineError if the port cannot be had.
     """
-    try:
-        listener = socket.create_server((host, port))
-    except (OSError, OverflowError) as error:
-        raise FlatlineError(f"port {port} on {host} cannot be had ({error}); choose another with --port") from error
-    with listener:
+    with _listener(host, port) as listener:
         threaded = make_server(
             host,
             listener.getsockname()[1],
@@ -34,6 +30,22 @@ def bound(server: Flask, host: str, port: int) -> Iterator[BaseWSGIServer]:
             yield threaded
         finally:
             threaded.server_close()
+
+
+def check_port(host: str, port: int) -> None:
+    """Find out early whether a server could have the port.
+
+    Raises FlatlineError if it cannot be had.
+    """
+    _listener(host, port).close()
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    try:
+        return socket.create_server((host, port))
+    except (OSError, OverflowError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise FlatlineError(f"port {port} on {host} cannot be had ({why}); choose another with --port") from error
 
 
 @contextmanager

@@ -3,6 +3,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -244,6 +245,13 @@ def test_a_demo_whose_run_fails_ends_with_1(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(commands, "demo", fails)
     assert main(["demo", "--no-serve", "--logs", str(tmp_path)]) == 1
     assert "story-plain" in capsys.readouterr().err
+
+
+def test_a_demo_learns_before_it_trains_that_its_port_is_taken(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(commands, "demo", lambda *given, **settings: pytest.fail("trained in vain"))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        said = refused(capsys, "demo", "--port", taken.getsockname()[1], "--logs", tmp_path)
+    assert "choose another with --port" in said
 
 
 def test_listing_runs_imports_neither_torch_nor_librosa(trained):
