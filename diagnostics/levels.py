@@ -1,23 +1,88 @@
 """What each level of recording measures."""
 
-from .signals import AttentionMaps, ClassScores, GradientNorms, LabelHealth, OutputHealth, Signal, WeightNorms
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from .errors import unknown
+from .signals import (
+    Activations,
+    AttentionMaps,
+    ClassScores,
+    GradientNorms,
+    HiddenGradients,
+    LabelHealth,
+    OutputHealth,
+    RecurrentStates,
+    Signal,
+    WeightUpdates,
+)
+
+SIGNALS: tuple[type[Signal], ...] = (
+    GradientNorms,  # first: others use its norms
+    WeightUpdates,
+    OutputHealth,
+    LabelHealth,
+    ClassScores,
+    AttentionMaps,
+    RecurrentStates,
+    HiddenGradients,
+    Activations,
+)
+"""Every signal, in the order in which they are collected."""
 
 LEVELS: dict[str, tuple[str, ...]] = {
     "light": ("gradients", "outputs", "labels"),
-    "standard": ("gradients", "outputs", "labels", "classes", "attention"),
-    "deep": ("gradients", "outputs", "labels", "classes", "attention", "weights"),
+    "standard": ("gradients", "weights", "outputs", "labels", "classes", "attention", "recurrent", "hidden_gradients"),
+    "deep": tuple(signal.subject for signal in SIGNALS),
 }
-"""Subjects by level; gradients come first, since others use their norms."""
+"""Subjects by level."""
+
+REPLAY_SHARE = {"deep": 0.04}
+"""Of the training time that replays of RNNs may take, where it is not 1 %; ours, from what each level may cost."""
 
 
-def signals_of(level: str, gradients: GradientNorms, attention: AttentionMaps) -> list[Signal]:
-    """The level's signals in the order in which they are collected; the recorder itself needs two of them."""
-    every: dict[str, Signal] = {
-        "gradients": gradients,
-        "outputs": OutputHealth(),
-        "labels": LabelHealth(),
-        "classes": ClassScores(),
-        "attention": attention,
-        "weights": WeightNorms(),
-    }
-    return [every[name] for name in LEVELS[level]]
+@dataclass(frozen=True)
+class Chosen:
+    """What a recorder was asked to measure.
+
+    level : a level, a subject, or several of both
+    maps : kinds of attention maps by path
+    activations : modules asked for by path; None leaves it to the level
+    scale : gives the factor that a GradScaler multiplies the loss by
+    """
+
+    level: str | Sequence[str]
+    maps: Mapping[str, str] = field(default_factory=dict)
+    activations: Sequence[str] | None = None
+    scale: Callable[[], Any] = lambda: 1.0
+
+    def signals(self) -> list[Signal]:
+        """New signals, in the order in which they are collected.
+
+        Raises UnknownNameError for a name that is neither a level nor a subject.
+        """
+        subjects = subjects_of(self.level) | ({"activations"} if self.activations is not None else set())
+        share = REPLAY_SHARE.get(self.level, 0.01) if isinstance(self.level, str) else 0.01
+        every: dict[type[Signal], Callable[[], Signal]] = {
+            AttentionMaps: lambda: AttentionMaps(self.maps),
+            HiddenGradients: lambda: HiddenGradients(share, self.scale),
+            Activations: lambda: Activations(self.activations),
+        }
+        return [every.get(kind, kind)() for kind in SIGNALS if kind.subject in subjects]
+
+
+def subjects_of(level: str | Sequence[str]) -> set[str]:
+    """Subjects of a level, of a subject by its own name, or of several of both; gradients are always among them.
+
+    Raises UnknownNameError for a name that is neither.
+
+    >>> sorted(subjects_of(["light", "recurrent"]))
+    ['gradients', 'labels', 'outputs', 'recurrent']
+    """
+    names = [level] if isinstance(level, str) else list(level)
+    known = {**LEVELS, **{kind.subject: (kind.subject,) for kind in SIGNALS}}
+    for name in names:
+        if name not in known:
+            raise unknown("level", str(name), list(known), "Recorder")
+    return {"gradients", *(subject for name in names for subject in known[name])}

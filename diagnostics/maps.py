@@ -5,17 +5,19 @@ from typing import Any
 import numpy as np
 
 MAX_FRAMES = 256
-"""Frames kept of a map; longer ones are averaged in equal bins (a 252 x 80 map is 20 kB before compression)."""
+"""Frames kept of a batch's map; longer ones are averaged in equal bins (a 252 x 80 map is 20 kB before compression)."""
 
 
-def encode_map(values: np.ndarray) -> dict[str, Any]:
+def encode_map(values: np.ndarray, most: int = MAX_FRAMES) -> dict[str, Any]:
     """A map (frame, class) as `frames`, `classes`, `low` and `high` per class, and `values` bytes.
+
+    most : frames that are kept, longer maps are averaged
 
     Level 255 is NaN; 0 to 254 lie evenly between a class's low and high, so the error is at most 1/508 of its range.
     Infinity, which has no level, becomes NaN.
     """
     values = np.asarray(values, dtype=np.float32)
-    values = bin_frames(np.where(np.isfinite(values), values, np.float32(np.nan)))  # (frame, class)
+    values = bin_frames(np.where(np.isfinite(values), values, np.float32(np.nan)), most)  # (frame, class)
     low = np.fmin.reduce(values, axis=0)
     high = np.fmax.reduce(values, axis=0)
     scaled = (values - low) / np.where(high > low, high - low, 1)

@@ -4,9 +4,15 @@ from collections.abc import Iterable
 
 from torch import nn
 
-RECURRENT = (nn.RNNBase, nn.RNNCellBase)
+CELLS = (nn.RNNCellBase,)
+RECURRENT = (nn.RNNBase, *CELLS)
 CONVOLUTION = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 NORMS = (nn.modules.batchnorm._BatchNorm, nn.LayerNorm, nn.GroupNorm)
+
+
+def recurrent_modules(model: nn.Module) -> list[tuple[str, nn.Module]]:
+    """Recurrent modules by path, found by type; a model that is one itself has the path `rnn`."""
+    return [(path or "rnn", module) for path, module in model.named_modules() if isinstance(module, RECURRENT)]
 
 
 def parameter_parts(model: nn.Module, names: Iterable[str], maps: Iterable[str] = ()) -> list[str]:
@@ -20,7 +26,10 @@ def parameter_parts(model: nn.Module, names: Iterable[str], maps: Iterable[str] 
     """
     modules = [(path, module) for path, module in model.named_modules() if list(module.parameters(recurse=False))]
     last = max((index for index, (_, module) in enumerate(modules) if _is_body(module)), default=-1)
-    attention = [*maps, *(path for path, module in modules if isinstance(module, nn.MultiheadAttention))]
+    attention = [
+        *(path.partition("[")[0] for path in maps),
+        *(path for path, module in modules if isinstance(module, nn.MultiheadAttention)),
+    ]
     head = getattr(model, "output_layer", None)
     part, parts = "other", {}
     for index, (path, module) in enumerate(modules):

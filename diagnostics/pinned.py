@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .signals.kept import Kept, OutputKeeper
+from .signals.kept import Kept, OutputKeeper, module_path
 from .signals.weighting import map_weights
 
 Maps = dict[str, np.ndarray]
@@ -39,7 +39,7 @@ class PinnedClips:
         with evaluating(self.model), ExitStack() as stack:
             for path in self.kinds:
                 keeper = OutputKeeper(path, seen, training_only=False)
-                stack.callback(self.model.get_submodule(path).register_forward_hook(keeper).remove)
+                stack.callback(self.model.get_submodule(module_path(path)).register_forward_hook(keeper).remove)
             for name, clip in self.clips.items():
                 seen.clear()
                 output: Any = self.model(clip.unsqueeze(0).to(device))

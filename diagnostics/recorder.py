@@ -1,26 +1,38 @@
 """The recorder: rows of what happened inside a training loop, for any sink with `append(row)`."""
 
 import time
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from typing import Any, Protocol, Self
+from functools import partial
+from typing import Any, Self
 
-import numpy as np
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from .errors import AttachError, FlatlineError, ShapeError, unknown
+from .errors import AttachError, ShapeError, unknown
 from .evaluation import evaluation_row
-from .levels import LEVELS, signals_of
+from .levels import Chosen
 from .order import StepOrder
 from .parts import parameter_parts
-from .passed import Passed, check_same_clips, pooled, the_one_given
+from .passed import Passed, check_same_clips, the_one_given
 from .pinned import PinnedClips
-from .signals import AttentionMaps, Batch, GradientNorms, SignalInfo
+from .readback import Readback
+from .rows import Captured, Rows
+from .signals import GradientNorms, SignalInfo
 from .signals.weighting import check_kinds
-from .subject import announced_maps, as_optimizers, unwrapped
-from .targets import RunningPrior, as_numpy, as_scores, counted_clips, multi_hot, to_float
+from .subject import announced_maps, as_optimizers, can_skip, is_writer, loss_scale, multihead_maps, unwrapped
+from .targets import (
+    RunningPrior,
+    as_mask,
+    as_number,
+    as_numpy,
+    as_scores,
+    check_shape,
+    counted_clips,
+    is_on_device,
+    multi_hot,
+)
+from .telling import Nowhere, Sink, Teller
 
 LOSSES = ("bce-with-logits", "bce", "cross-entropy", "ctc", None)
 
@@ -34,13 +46,6 @@ ROW_INFOS = (
 )
 
 
-class Sink(Protocol):
-    """Whatever takes rows: a list will do. `runs.log.RunLog` takes maps, evaluations and events too."""
-
-    def append(self, row: Any, /) -> object:
-        """Take one iteration's row."""
-
-
 class Recorder:
     """Records a training loop from the inside, one row an iteration.
 
@@ -50,15 +55,21 @@ class Recorder:
     classes : names, in the order of the scores; None numbers them
     loss : what the caller's criterion expects: "bce-with-logits", "bce" (probabilities), "cross-entropy" (logits) or
         "ctc"; None leaves out what depends on it
-    level : "light", "standard" or "deep" (LEVELS)
-    attention : {"path.to.module": kind} of modules that give maps (clip, frame, class); None asks the model
+    level : "light", "standard" or "deep" (LEVELS), a subject of theirs, or several: ["light", "recurrent"]
+    attention : {"path.to.module": kind} of modules that give maps (clip, frame, class), "path[1]" for one of several
+        outputs; None asks the model, and takes the weights of each nn.MultiheadAttention that gives them
     scaler : the GradScaler, if there is one: a call of `step` after which no optimiser stepped is then a skipped row;
         without a scaler, or with one that is not enabled, it is accumulation, pooled into the next row
     pinned : {name: (frame, mel) tensor, or whatever one clip of the model's input is}: scored and mapped at each
         evaluation
+    activations : paths of modules whose outputs are looked at, at any level
     Raises AttachError, and leaves no hook behind, where it cannot be put on.
 
-    `iteration` counts the rows, `last_gradient_norm` is the newest row's total; `epoch` is written as a loop sets it.
+    Of several processes that train together the first one writes; in the others nothing is recorded. What lies on a
+    GPU is copied to the host 50 iterations at a time, or every 2 s, and no call of `step` waits for it.
+
+    `iteration` counts the rows, `last_loss` and `last_gradient_norm` are the newest written row's; `epoch` is written
+    as a loop sets it.
     """
 
     def __init__(
@@ -69,46 +80,65 @@ class Recorder:
         log: Sink,
         classes: Sequence[str] | None = None,
         loss: str | None = None,
-        level: str = "standard",
+        level: str | Sequence[str] = "standard",
         attention: Mapping[str, str] | None = None,
         scaler: Any = None,
         pinned: Mapping[str, Tensor] | None = None,
         on_finding: Callable[..., None] | None = None,
+        activations: Sequence[str] | None = None,
     ) -> None:
-        if level not in LEVELS:
-            raise unknown("level", level, LEVELS, "Recorder")
         if loss not in LOSSES:
             raise unknown("loss", str(loss), LOSSES, "Recorder")
         if on_finding is not None:
             raise AttachError("on_finding= needs detectors, which this version does not have (Recorder); leave it out")
-        self.model, self.log, self.loss, self.scaler = unwrapped(model), log, loss, scaler
+        self.model, self.loss, self.scaler = unwrapped(model), loss, scaler
+        self.log = log if is_writer() else Nowhere()
         self.classes = None if classes is None else list(classes)
         self.iteration, self.epoch = 0, 0
-        self.last_gradient_norm = float("nan")
-        self.prior = RunningPrior()
         announced = announced_maps(self.model) if attention is None else dict(attention)
         check_kinds(announced, {path for path, _ in self.model.named_modules()})
-        self.maps = announced if "attention" in LEVELS[level] else {}
-        self._gradients, self._attention = GradientNorms(), AttentionMaps(self.maps)
-        self._signals = signals_of(level, self._gradients, self._attention)
+        kinds = announced if attention is not None else {**announced, **multihead_maps(self.model)}
+        self._signals = Chosen(level, kinds, activations, partial(loss_scale, scaler)).signals()
         self._parts = parameter_parts(self.model, [name for name, _ in self.model.named_parameters()], announced)
-        self._pinned = PinnedClips(self.model, pinned or {}, self.maps)
+        self.maps = announced if any(signal.subject == "attention" for signal in self._signals) else {}
+        if not is_writer():
+            self._signals = self._signals[:1]
+        assert isinstance(self._signals[0], GradientNorms)
+        self._gradients = self._signals[0]
+        self._pinned = PinnedClips(self.model, (pinned or {}) if is_writer() else {}, self.maps)
+        self._teller = Teller(self.log)
+        self._rows, self._readback = Rows(self._signals, self._teller, loss, kinds), Readback()
         self._output_kind: str | None = None
-        self._faulty: set[str] = set()
         self._waiting: list[Passed] = []
         self._order, self._order_told = StepOrder(), False
         self._closed = False
         with ExitStack() as stack:
             for signal in self._signals:
                 signal.attach(self.model, as_optimizers(optimizer), stack)
-            self._tell("update", **self.description())
+            self._teller.tell("update", **self.description())
             self._hooks = stack.pop_all()
+
+    @property
+    def prior(self) -> RunningPrior:
+        """Share of clips with each class, over the targets of the rows so far."""
+        return self._rows.prior
+
+    @property
+    def last_loss(self) -> float:
+        """Loss of the newest row that was written."""
+        return self._rows.last_loss
+
+    @property
+    def last_gradient_norm(self) -> float:
+        """Norm of all gradients in the newest row that was written."""
+        return self._rows.last_gradient_norm
 
     def description(self) -> dict[str, Any]:
         """What a log should know about the run besides its rows."""
-        infos = [*ROW_INFOS, *(info for signal in self._signals for info in signal.infos)]
+        infos = [*ROW_INFOS, *(info for signal in self._signals for info in signal.columns())]
+        about = {key: value for signal in self._signals for key, value in signal.description().items()}
         return {
-            "parameters": self._gradients.names,
+            **about,
             "parameter_parts": self._parts,
             "classes": self.classes or [],
             "loss_kind": self.loss,
@@ -142,20 +172,17 @@ class Recorder:
         where = f"Recorder.step, iteration {self.iteration}"
         self._check_open("step", where)
         outputs = self._outputs(logits, probabilities, where)
-        labels = self._labels(target, outputs, where)
-        unclipped = to_float(unclipped_norm, "unclipped_norm", where)
-        n_clips = 0 if labels is None else counted_clips(target, labels)
-        self._waiting.append(Passed(to_float(loss, "loss", where), outputs, labels, unclipped, n_clips))
-        self._attention.see(None if mask is None else as_numpy(mask).astype(bool))
-        if labels is not None:
-            self.prior.see(labels, n_clips)
-        stepped = self._gradients.stepped
-        self._order.see(stepped)
+        labels, n_clips = self._labels(target, outputs, where)
+        unclipped = as_number(unclipped_norm, "unclipped_norm", where)
+        self._waiting.append(Passed(as_number(loss, "loss", where), outputs, labels, n_clips, unclipped, where))
+        for signal in self._signals:
+            self._guarded(type(signal).__name__, signal.see, as_mask(mask))
+        fired = self._gradients.fired
+        self._order.see(fired)
         if self._order.is_wrong():
             self._tell_order()
-        if stepped or self._can_skip():
-            waiting, self._waiting = self._waiting, []
-            self._write(pooled(waiting), stepped)
+        if fired or can_skip(self.scaler):
+            self._capture(fired)
         elif len(self._waiting) == UNSTEPPED_CALLS:
             self._give_up_waiting()
 
@@ -171,16 +198,18 @@ class Recorder:
         where = f"Recorder.evaluation, iteration {self.iteration}"
         self._check_open("evaluation", where)
         outputs = self._outputs(logits, probabilities, where)
-        labels = self._labels(target, outputs, where)
-        if outputs is None or labels is None:
+        if outputs is None or target is None:
             raise ShapeError(f"an evaluation lacks its scores or its target ({where}); pass logits= or probabilities=")
-        row = evaluation_row(outputs, labels, self.prior.value, to_float(loss, "loss", where))
+        labels = multi_hot(as_numpy(target), outputs.shape[1], where)
+        check_same_clips(outputs, labels, where)
+        self._write_arrived(self._readback.drain())
+        row = evaluation_row(as_numpy(outputs), labels, self.prior.value, float(as_number(loss, "loss", where)))
         scores, maps = self._guarded("pinned clips", self._pinned.measure) or ({}, {})
         row = {"iteration": self.iteration, "epoch": self.epoch, "wall_time": time.time(), **row, **scores}
-        self._tell("append_evaluation", row)
+        self._teller.tell("append_evaluation", row)
         for clip, of_clip in maps.items():
             if of_clip:
-                self._tell("append_maps", self.iteration, of_clip, clip)
+                self._teller.tell("append_maps", self.iteration, of_clip, clip)
         return row
 
     def close(self, status: str = "finished") -> None:
@@ -188,12 +217,17 @@ class Recorder:
         if self._closed:
             return
         self._closed = True
+        wrong_order = self._order.was_wrong(self._gradients.fired)
         self._hooks.close()
-        if self._order.was_wrong(self._gradients.stepped):
-            self._tell_order()
-        if self._waiting:
-            self._tell("event", "gap", self.iteration, calls=len(self._waiting), why="no optimiser stepped after them")
-        self._tell("close", status)
+        try:
+            self._write_arrived(self._readback.drain())
+            if wrong_order:
+                self._tell_order()
+            if self._waiting:
+                why = "no optimiser stepped after them"
+                self._teller.tell("event", "gap", self.iteration, calls=len(self._waiting), why=why)
+        finally:
+            self._teller.tell("close", status)
 
     def __enter__(self) -> Self:
         return self
@@ -210,14 +244,14 @@ class Recorder:
                 f"the recorder is closed ({where}); call {method} inside its with block, or before close()"
             )
 
-    def _outputs(self, logits: Any, probabilities: Any, where: str) -> np.ndarray | None:
+    def _outputs(self, logits: Any, probabilities: Any, where: str) -> Any:
         given = the_one_given(logits, probabilities, where)
         if given is None:
             return None
         outputs = as_scores(given, where)
         if self.classes is None:
             self.classes = [str(number) for number in range(outputs.shape[1])]
-            self._tell("update", classes=self.classes)
+            self._teller.tell("update", classes=self.classes)
         if len(self.classes) != outputs.shape[1]:
             raise ShapeError(
                 f"the output has {outputs.shape[1]} classes but classes= names {len(self.classes)} ({where}); "
@@ -225,86 +259,57 @@ class Recorder:
             )
         if self._output_kind is None:
             self._output_kind = "logits" if logits is not None else "probabilities"
-            self._tell("update", output_kind=self._output_kind)
+            self._teller.tell("update", output_kind=self._output_kind)
         return outputs
 
-    def _labels(self, target: Any, outputs: np.ndarray | None, where: str) -> np.ndarray | None:
+    def _labels(self, target: Any, outputs: Any, where: str) -> tuple[Any, int]:
+        """The target and how many clips of it count; from a GPU as it is, and -1: it is read when the row is made."""
         if target is None or self.classes is None:
-            return None
+            return None, 0
+        check_shape(target, len(self.classes), where)
+        check_same_clips(outputs, target, where)
+        if is_on_device(target):
+            return target.detach().clone(), -1
         labels = multi_hot(target, len(self.classes), where)
-        check_same_clips(outputs, labels, where)
-        return labels
+        return labels, counted_clips(target, labels)
 
-    def _can_skip(self) -> bool:
-        """Whether an iteration without a step was skipped by the scaler; otherwise it is accumulation."""
-        return self.scaler is not None and (not hasattr(self.scaler, "is_enabled") or self.scaler.is_enabled())
+    def _capture(self, fired: bool) -> None:
+        """Take what the iteration needs from the device, and write the rows that have arrived."""
+        taken = {}
+        for signal in self._signals:
+            found = self._guarded(type(signal).__name__, signal.take)
+            if found is not None:
+                taken[signal.subject] = found
+        passed, self._waiting = self._waiting, []
+        captured = Captured(self.iteration, self.epoch, time.time(), fired, self._output_kind, passed, taken)
+        self.iteration += 1
+        self._write_arrived(self._readback.put(captured))
+
+    def _write_arrived(self, arrived: list[Captured]) -> None:
+        for captured in arrived:
+            self._rows.write(captured)
+
+    def _guarded(self, what: str, measure: Callable[..., Any], *args: Any) -> Any:
+        return self._teller.guarded(what, self.iteration, measure, *args)
 
     def _tell_order(self) -> None:
         """Once, where the loop calls `step` too early; a scaler's skipped row would look the same."""
-        if self._order_told or self._can_skip():
+        if self._order_told or can_skip(self.scaler):
             return
         self._order_told = True
         why = "step is called before the optimiser steps, so each row has the gradients of the iteration before"
-        warnings.warn(
-            f"{why} (Recorder.step, iteration {self.iteration}); call recorder.step after optimizer.step", stacklevel=3
+        text = f"{why} (Recorder.step, iteration {self.iteration}); call recorder.step after optimizer.step"
+        self._teller.warn(
+            "wrong-order", self.iteration, text, why=why, remedy="call recorder.step after optimizer.step"
         )
-        self._tell("event", "wrong-order", self.iteration, why=why, remedy="call recorder.step after optimizer.step")
 
     def _give_up_waiting(self) -> None:
         why = "no optimiser that the recorder was given has stepped"
-        warnings.warn(
+        text = (
             f"{why} in {len(self._waiting)} calls of step, which are not recorded (Recorder.step, iteration "
-            f"{self.iteration}); give Recorder the optimiser that the loop steps, and call step after it",
-            stacklevel=3,
+            f"{self.iteration}); give Recorder the optimiser that the loop steps, and call step after it"
         )
-        self._tell("event", "gap", self.iteration, calls=len(self._waiting), why=why)
+        self._teller.warn("gap", self.iteration, text, calls=len(self._waiting), why=why)
         self._waiting = []
-        self._attention.forget()
-
-    def _write(self, passed: Passed, stepped: bool) -> None:
-        batch = Batch(
-            self.iteration,
-            self.loss,
-            passed.outputs,
-            passed.target,
-            self.prior.value,
-            passed.unclipped_norm,
-            passed.n_clips,
-        )
-        row = {
-            "iteration": self.iteration,
-            "epoch": self.epoch,
-            "wall_time": time.time(),
-            "loss": passed.loss,
-            "skipped": not stepped,
-            "gradient_norm_unclipped": passed.unclipped_norm,
-        }
         for signal in self._signals:
-            row.update(self._guarded(type(signal).__name__, signal.collect, batch) or {})
-        maps = row.pop("maps", None)
-        self.last_gradient_norm = row.get("gradient_norm_total", float("nan"))
-        self.log.append(row)
-        if maps:
-            self._tell("append_maps", self.iteration, maps)
-        if not stepped:
-            self._tell("event", "skipped-step", self.iteration)
-        self.iteration += 1
-
-    def _guarded(self, what: str, measure: Callable[..., Any], *args: Any) -> Any:
-        """What was measured, None after a fault: that is told once, for an instrument must not end what it measures."""
-        try:
-            return measure(*args)
-        except Exception as error:
-            fault = str(error) if isinstance(error, FlatlineError) else f"{type(error).__name__}: {error}"
-        if what not in self._faulty:
-            self._faulty.add(what)
-            warnings.warn(
-                f"{what} could not be recorded at iteration {self.iteration} (told once): {fault}", stacklevel=4
-            )
-            self._tell("event", "signal-fault", self.iteration, signal=what, fault=fault)
-        return None
-
-    def _tell(self, method: str, *args: Any, **kwargs: Any) -> None:
-        """Call what a full log has and a bare sink need not."""
-        if (call := getattr(self.log, method, None)) is not None:
-            call(*args, **kwargs)
+            signal.forget()

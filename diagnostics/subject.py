@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from torch import nn
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 from torch.optim import Optimizer
@@ -33,6 +34,11 @@ def announced_maps(model: nn.Module) -> dict[str, str]:
     return dict(announced)
 
 
+def multihead_maps(model: nn.Module) -> dict[str, str]:
+    """Every nn.MultiheadAttention by path: its weights are a map in each pass in which it gives them."""
+    return {path: "weights" for path, module in model.named_modules() if isinstance(module, nn.MultiheadAttention)}
+
+
 def as_optimizers(given: Any) -> list[Optimizer]:
     """One optimiser or several as a list.
 
@@ -48,3 +54,24 @@ def as_optimizers(given: Any) -> list[Optimizer]:
     if not optimizers:
         raise AttachError("optimizer is an empty list (Recorder); pass the one whose step() the loop calls")
     return optimizers
+
+
+def is_writer() -> bool:
+    """Whether this process records: the only one, or the first of those that train together."""
+    distributed = torch.distributed
+    return not (distributed.is_available() and distributed.is_initialized() and distributed.get_rank() != 0)
+
+
+def loss_scale(scaler: Any) -> Any:
+    """What a GradScaler multiplies the loss by: a number, or its own tensor, which is not read here."""
+    if not can_skip(scaler):
+        return 1.0
+    scale = getattr(scaler, "_scale", None)  # get_scale() would wait for the device
+    if isinstance(scale, torch.Tensor):
+        return scale.detach().clone()
+    return scaler.get_scale() if hasattr(scaler, "get_scale") else 1.0
+
+
+def can_skip(scaler: Any) -> bool:
+    """Whether an iteration without a step was skipped by the scaler; otherwise it is accumulation."""
+    return scaler is not None and (not hasattr(scaler, "is_enabled") or bool(scaler.is_enabled()))

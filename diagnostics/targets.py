@@ -1,8 +1,13 @@
-"""What a training loop passes, as numpy arrays: scores, targets, masks, and the class prior seen so far."""
+"""What a training loop passes: scores, targets, numbers, and the class prior seen so far.
 
+What lies on a GPU stays there, as a copy: nobody waits for it here. What lies on the CPU becomes a numpy array.
+"""
+
+import math
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from .errors import ShapeError
@@ -17,18 +22,42 @@ def as_numpy(value: Any) -> np.ndarray:
     return np.asarray(value)
 
 
-def as_scores(value: Any, where: str) -> np.ndarray:
+def is_on_device(value: Any) -> bool:
+    """Whether reading it would wait for a GPU."""
+    return isinstance(value, Tensor) and value.device.type != "cpu"
+
+
+def as_scores(value: Any, where: str) -> Any:
     """(clip, class) float32, a copy: a loop may use its own tensor again before the row is written.
 
     Raises ShapeError for anything but two dimensions.
     """
-    scores = as_numpy(value)
+    scores = value.detach() if is_on_device(value) else as_numpy(value)
     if scores.ndim != 2:
         raise ShapeError(
-            f"the model's output has shape {scores.shape} ({where}); give (clip, class), "
+            f"the model's output has shape {tuple(scores.shape)} ({where}); give (clip, class), "
             "or leave it out where the model gives something else"
         )
-    return scores.astype(np.float32)
+    return scores.float().clone() if isinstance(scores, Tensor) else scores.astype(np.float32)
+
+
+def as_mask(value: Any) -> Tensor | None:
+    """A padding mask as a bool tensor where it lies."""
+    if value is None:
+        return None
+    return value.detach().bool() if isinstance(value, Tensor) else torch.from_numpy(np.asarray(value).astype(bool))
+
+
+def check_shape(target: Any, n_classes: int, where: str) -> None:
+    """Raise ShapeError for a target that is neither (clip, class) nor (clip,) class indices."""
+    shape = tuple(target.shape) if isinstance(target, Tensor) else np.shape(target)
+    if len(shape) not in (1, 2):
+        raise ShapeError(f"target has shape {shape} ({where}); give (clip, class) multi-hot or (clip,) class indices")
+    if len(shape) == 2 and shape[1] != n_classes:
+        raise ShapeError(
+            f"target has {shape[1]} classes but the output has {n_classes} ({where}); "
+            "build both from the same class list"
+        )
 
 
 def multi_hot(target: Any, n_classes: int, where: str) -> np.ndarray:
@@ -38,18 +67,8 @@ def multi_hot(target: Any, n_classes: int, where: str) -> np.ndarray:
     Raises ShapeError if the classes differ or an index lies outside them.
     """
     target = as_numpy(target)
-    if target.ndim == 1:
-        return _from_indices(target, n_classes, where)
-    if target.ndim != 2:
-        raise ShapeError(
-            f"target has shape {target.shape} ({where}); give (clip, class) multi-hot or (clip,) class indices"
-        )
-    if target.shape[-1] != n_classes:
-        raise ShapeError(
-            f"target has {target.shape[-1]} classes but the output has {n_classes} ({where}); "
-            "build both from the same class list"
-        )
-    return target >= 0.5
+    check_shape(target, n_classes, where)
+    return _from_indices(target, n_classes, where) if target.ndim == 1 else target >= 0.5
 
 
 def _from_indices(target: np.ndarray, n_classes: int, where: str) -> np.ndarray:
@@ -103,14 +122,16 @@ class RunningPrior:
         return None if self._positives is None or not self._clips else self._positives / self._clips
 
 
-def to_float(value: Any, what: str, where: str) -> float:
-    """A loss or norm as a Python float; None is NaN.
+def as_number(value: Any, what: str, where: str) -> Any:
+    """A loss or norm as a Python float, or, from a GPU, as a copy that is not read yet; None is NaN.
 
     Raises ShapeError for more than one number.
     """
     if value is None:
         return float("nan")
-    value = as_numpy(value)
-    if value.size != 1:
-        raise ShapeError(f"{what} has shape {value.shape} ({where}); pass one number, such as the mean over the batch")
-    return float(value.item())
+    value = value.detach() if is_on_device(value) else as_numpy(value)
+    if math.prod(value.shape) != 1:
+        raise ShapeError(
+            f"{what} has shape {tuple(value.shape)} ({where}); pass one number, such as the mean over the batch"
+        )
+    return value.reshape(()).clone() if isinstance(value, Tensor) else float(value.item())

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 import numpy as np
 
-from ..diagnostics.maps import encode_map
+from ..diagnostics.maps import MAX_FRAMES, encode_map
 from .writer import SegmentWriter
 
 FULL_MAPS = 2000
@@ -84,10 +84,13 @@ class MapLog:
     def append(self, iteration: int, maps: Mapping[str, np.ndarray], clip: str | None = None) -> bool:
         """Take the maps (frame, class) of one iteration; returns whether older ones were thinned meanwhile.
 
-        clip : the pinned clip they are of; None is the mean over the batch
+        clip : the pinned clip they are of, kept in full; None is the mean over the batch, of 256 frames at most
         """
+        most = MAX_FRAMES if clip is None else max(MAX_FRAMES, *(len(values) for values in maps.values()))
         parts = (
-            (f"{name}.{part}", value) for name, values in maps.items() for part, value in encode_map(values).items()
+            (f"{name}.{part}", value)
+            for name, values in maps.items()
+            for part, value in encode_map(values, most).items()
         )
         row = {"iteration": iteration, **dict(parts)}
         folder = MEAN if clip is None else clip_folder(clip)

@@ -10,6 +10,8 @@ from torch.optim import Optimizer
 
 from ..diagnostics import recorder
 from ..diagnostics.errors import RunError
+from ..diagnostics.subject import is_writer
+from ..diagnostics.telling import Nowhere
 from .locking import FolderLock
 from .log import RunLog, read_info, seal_left
 
@@ -43,12 +45,15 @@ class Recorder(recorder.Recorder):
         log: Any,
         classes: Sequence[str] | None = None,
         loss: str | None = None,
-        level: str = "standard",
+        level: str | Sequence[str] = "standard",
         attention: Mapping[str, str] | None = None,
         scaler: Any = None,
         pinned: Mapping[str, Tensor] | None = None,
         on_finding: Callable[..., None] | None = None,
+        activations: Sequence[str] | None = None,
     ) -> None:
+        if not is_writer():
+            log = Nowhere()
         is_sink = hasattr(log, "append")
         moved = None if is_sink else set_aside(Path(log))
         sink = log if is_sink else RunLog(log, own_loop(model))
@@ -64,6 +69,7 @@ class Recorder(recorder.Recorder):
                 scaler=scaler,
                 pinned=pinned,
                 on_finding=on_finding,
+                activations=activations,
             )
         except BaseException:
             if (

@@ -23,7 +23,7 @@ from .task import Clips, Task, batch_order
 
 @dataclass(frozen=True)
 class Reached:
-    """Where a run stands, for a progress display: `evaluation` is the latest."""
+    """Where a run stands, for a progress display: `evaluation` is the latest, the numbers are the newest row's."""
 
     iteration: int
     loss: float
@@ -93,7 +93,6 @@ class _Training:
         self.last: dict[str, Any] = {}
         self.best: dict[str, Any] = {}
         self.since_best = 0
-        self.loss = float("nan")
 
     def run(self, path: Path) -> Trained:
         self.path = path
@@ -115,7 +114,7 @@ class _Training:
             self._iterate(recorder, self.task.batch(indices))
             if recorder.iteration % self.recipe.evaluate_every == 0 or recorder.iteration == self.recipe.iterations:
                 self._evaluate(recorder)
-            self.watch(Reached(recorder.iteration, self.loss, recorder.last_gradient_norm, self.last))
+            self.watch(Reached(recorder.iteration, recorder.last_loss, recorder.last_gradient_norm, self.last))
 
     def _iterate(self, recorder: Recorder, batch: Clips) -> None:
         self.model.train()
@@ -127,7 +126,6 @@ class _Training:
         loss = self.criterion(output.float(), target)
         unclipped = self._step(loss)
         recorder.step(loss=loss, target=target, mask=mask, unclipped_norm=unclipped, **{self.model.output: output})
-        self.loss = float(loss.detach())
 
     def _step(self, loss: Tensor) -> Tensor | None:
         """Backward pass and optimiser step; returns the norm before clipping, None where nothing is clipped."""

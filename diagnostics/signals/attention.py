@@ -2,64 +2,96 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Any
 
-import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from .base import Batch, SignalInfo, Values
-from .kept import Kept, OutputKeeper
+from .base import Batch, Signal, SignalInfo, Taken, Values
+from .kept import Kept, OutputKeeper, module_path
 from .weighting import joined, map_weights, mean_map, where_it_looks
 
+COLUMNS = ("attention_entropy", "attention_peak", "attention_sum", "attention_drift")
 
-class AttentionMaps:
+
+class AttentionMaps(Signal):
     """Maps (clip, frame, class) of the modules that give them: the batch's mean map, and where each class looks.
 
-    The entropy and peak are of a class's weights as shares of their sum over the clip's real frames, averaged over
+    Entropy, peak and drift are of a class's weights as shares of their sum over the clip's real frames, averaged over
     clips. The first map's columns have no suffix, the others' end in `.<path>`. A map is a training pass's: one in
-    training mode with gradients on. Cost: one pass over (clip, frame, class).
+    training mode with gradients on.
     """
 
+    subject = "attention"
+    cost = "three passes over (clip, frame, class), and 1 us per kB of the mean map that is kept"
     infos = (
         SignalInfo(
             "attention_entropy", "share of ln(frames), by class", "1 looks at all frames alike, 0 at a single one"
         ),
         SignalInfo("attention_peak", "share, by class", "largest share that one frame has"),
+        SignalInfo("attention_sum", "the weights', by class", "sum of the weights over the real frames"),
+        SignalInfo(
+            "attention_drift",
+            "share, by class",
+            "weight that moved to other frames of the mean map since the iteration before: 0 none, 1 all",
+        ),
     )
 
     def __init__(self, kinds: Mapping[str, str]) -> None:
         self.kinds = dict(kinds)
         self._newest: dict[str, Kept] = {}
-        self._seen: list[tuple[dict[str, Kept], np.ndarray | None]] = []
+        self._seen: list[tuple[dict[str, Kept], Tensor | None]] = []
+        self._before: dict[str, Tensor] = {}
 
     def attach(self, model: nn.Module, optimizers: list[Optimizer], stack: ExitStack) -> None:
         """Hook the modules' forward passes."""
         for path in self.kinds:
             keeper = OutputKeeper(path, self._newest, training_only=True)
-            stack.callback(model.get_submodule(path).register_forward_hook(keeper).remove)
+            stack.callback(model.get_submodule(module_path(path)).register_forward_hook(keeper).remove)
+        stack.callback(self._newest.clear)
 
-    def see(self, mask: np.ndarray | None) -> None:
+    def see(self, mask: Tensor | None) -> None:
         """Take what the newest forward pass gave, with its padding mask: one batch of those that a row pools."""
         if self.kinds:
             self._seen.append((dict(self._newest), mask))
             self._newest.clear()
 
     def forget(self) -> None:
-        """Drop what was seen and not collected."""
+        """Drop what was seen and not taken."""
         self._seen.clear()
 
     @torch.no_grad()
-    def collect(self, batch: Batch) -> Values:
-        """Entropy and peak by class, and the mean maps under "maps"."""
+    def take(self) -> Taken:
+        """Where each class looks, and the mean map, by path."""
         seen, self._seen = self._seen, []
-        values: dict[str, Any] = {}
-        maps: dict[str, np.ndarray] = {}
-        for number, (path, kind) in enumerate(self.kinds.items()):
+        taken = {}
+        for path, kind in self.kinds.items():
             parts = [map_weights(kept[path].map(), kind, mask) for kept, mask in seen if path in kept]
-            if not parts:
-                continue
-            weights, real = joined(parts)
-            suffix = f".{path}" if number else ""
-            values[f"attention_entropy{suffix}"], values[f"attention_peak{suffix}"] = where_it_looks(weights, real)
-            maps[path] = mean_map(weights, real).cpu().numpy()
-        return {**values, "maps": maps} if maps else values
+            if parts:
+                taken[path] = self._measured(path, *joined(parts))
+        return taken
+
+    def _measured(self, path: str, weights: Tensor, real: Tensor | None) -> tuple[Tensor, Tensor]:
+        """(4, class) values of `COLUMNS`, and the map (frame, class)."""
+        mean = mean_map(weights, real)
+        drift = moved_weight(self._before.get(path), mean)
+        self._before[path] = mean
+        return torch.cat([where_it_looks(weights, real), drift.unsqueeze(0)]), mean
+
+    def collect(self, batch: Batch, taken: Taken) -> Values:
+        """The columns by class, and the mean maps under "maps"."""
+        values: dict[str, Any] = {}
+        for path, (by_class, _) in taken.items():
+            suffix = "" if path == next(iter(self.kinds)) else f".{path}"
+            values.update({f"{column}{suffix}": row for column, row in zip(COLUMNS, by_class, strict=True)})
+        return {**values, "maps": {path: mean for path, (_, mean) in taken.items()}} if taken else values
+
+
+def moved_weight(before: Tensor | None, now: Tensor) -> Tensor:
+    """(class,) half the sum over frames of how much each frame's share changed between two maps (frame, class).
+
+    NaN without a map before, for one of other frames, and for weights that are all zero.
+    """
+    if before is None or before.shape != now.shape:
+        return torch.full_like(now[0], torch.nan)
+    before, now = torch.nan_to_num(before), torch.nan_to_num(now)
+    return (now / now.sum(dim=0) - before / before.sum(dim=0)).abs().sum(dim=0) / 2

@@ -8,6 +8,9 @@ from torch import Tensor, nn
 
 from ..errors import AttachError
 
+MOST_QUERIES = 128
+"""Columns of a MultiheadAttention's map at most; ours, so that 256 frames of it stay within 32 kB."""
+
 
 @dataclass(frozen=True)
 class Kept:
@@ -44,6 +47,8 @@ class Kept:
 class OutputKeeper:
     """Forward hook that keeps a module's newest output by path; it changes nothing and never raises.
 
+    path : of the module, with `[1]` or `[name]` after it for one of several outputs; without, the first is kept, of a
+        MultiheadAttention its weights
     A copy of it, in a model that was pickled or deep-copied, keeps nothing for the recorder.
 
     training_only : leave out passes in eval mode or without gradients, such as an evaluation between two steps
@@ -56,7 +61,9 @@ class OutputKeeper:
         """Keep the output; of several, the first."""
         if self.training_only and not (module.training and torch.is_grad_enabled()):
             return
-        given = output[0] if isinstance(output, (tuple, list)) and output else output
+        given = chosen_output(module, self.path, output)
+        if given is None and isinstance(module, nn.MultiheadAttention):  # called with need_weights=False
+            return
         if isinstance(given, Tensor):
             self.kept[self.path] = Kept(self.path, given.detach(), _version(given))
         else:
@@ -64,6 +71,37 @@ class OutputKeeper:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return OutputKeeper, (self.path, {}, self.training_only)
+
+
+def module_path(path: str) -> str:
+    """Without the output that is chosen.
+
+    >>> module_path("encoder.attend[1]")
+    'encoder.attend'
+    """
+    return path.partition("[")[0]
+
+
+def chosen_output(module: nn.Module, path: str, output: Any) -> Any:
+    """The output that a path means (`OutputKeeper`)."""
+    _, bracket, chosen = path.rstrip("]").partition("[")
+    if bracket:
+        return output[int(chosen) if chosen.isdigit() else chosen]
+    if isinstance(module, nn.MultiheadAttention):
+        return None if output[1] is None else by_query(output[1])
+    return output[0] if isinstance(output, (tuple, list)) and output else output
+
+
+def by_query(weights: Tensor) -> Tensor:
+    """A map (clip, frame, query) from a MultiheadAttention's weights (clip, [head,] query, frame), heads averaged.
+
+    More than `MOST_QUERIES` queries are averaged in bins.
+    """
+    weights = weights.detach()
+    weights = weights.mean(dim=-3) if weights.ndim == 4 else weights
+    weights = weights.unsqueeze(0) if weights.ndim == 2 else weights
+    weights = weights.transpose(1, 2)
+    return weights if weights.shape[-1] <= MOST_QUERIES else nn.functional.adaptive_avg_pool1d(weights, MOST_QUERIES)
 
 
 def _version(tensor: Tensor) -> int:

@@ -1,3 +1,4 @@
+import math
 from contextlib import ExitStack
 
 import numpy as np
@@ -5,23 +6,29 @@ from torch import nn
 from torch.optim import Optimizer
 
 from ..parts import output_bias
-from .base import Batch, SignalInfo, Values
+from .base import Batch, Signal, SignalInfo, Taken, Values
+from .entropy import binary_entropy, x_log_x
 
 KNOWN_LOSSES = ("bce-with-logits", "bce", "cross-entropy")
 """Losses whose gradient at the prior is known."""
 
 
-class LabelHealth:
+class LabelHealth(Signal):
     """Whether the head still learns from the labels.
 
     Needs a loss that is known and averaged over the batch: NaN for "ctc" and where `loss` was not said.
     """
 
+    subject = "labels"
+    cost = "about 20 us"
     infos = (
         SignalInfo(
             "rho", "1", "norm of dL/d(output bias) over the norm that label noise alone keeps up; 1 alive, < .3 killed"
         ),
         SignalInfo("label_entropy", "nats", "H0: loss of a constant predictor that knows the class prior"),
+        SignalInfo(
+            "ln2_distance", "nats", "how far the loss is from ln 2, that of one that answers 1/2; binary losses"
+        ),
     )
 
     def __init__(self) -> None:
@@ -33,14 +40,16 @@ class LabelHealth:
         """Remember the model, to find its output bias when the number of classes is known; no hooks."""
         self._model, self._names = model, [name for name, _ in model.named_parameters()]
 
-    def collect(self, batch: Batch) -> Values:
+    def collect(self, batch: Batch, taken: Taken) -> Values:
         """Values of the batch; NaN without targets or a loss that is known."""
+        distance = abs(batch.loss - math.log(2)) if batch.loss_kind in ("bce-with-logits", "bce") else math.nan
         if batch.target is None or batch.prior is None or batch.loss_kind not in KNOWN_LOSSES:
-            return {"rho": np.nan, "label_entropy": np.nan}
+            return {"rho": math.nan, "label_entropy": math.nan, "ln2_distance": distance}
         n_clips = len(batch.target) if batch.n_clips is None else batch.n_clips
         return {
             "rho": self._bias_norm(batch) / label_noise_floor(batch.prior, n_clips, batch.loss_kind),
             "label_entropy": label_entropy(batch.prior, batch.loss_kind),
+            "ln2_distance": distance,
         }
 
     def _bias_norm(self, batch: Batch) -> float:
@@ -82,7 +91,5 @@ def label_noise_floor(prior: np.ndarray, n_clips: int, loss_kind: str | None) ->
 
 def label_entropy(prior: np.ndarray, loss_kind: str | None) -> float:
     """H0 in nats: mean over classes of the binary entropy of the prior; for cross-entropy, the prior's own entropy."""
-    q = np.clip(prior, 1e-12, 1 - 1e-12)
-    if loss_kind == "cross-entropy":
-        return float(-(q * np.log(q)).sum())
-    return float(-(q * np.log(q) + (1 - q) * np.log(1 - q)).mean())
+    q = prior.astype(np.float64)
+    return float(-x_log_x(q).sum() if loss_kind == "cross-entropy" else binary_entropy(q).mean())

@@ -13,5 +13,5 @@ def l2_norms(tensors: list[Tensor]) -> Tensor:
     # The public torch.linalg.vector_norm takes one tensor at a time: twice the cost for 60 of them.
     norms = torch._foreach_norm(tensors, 2, summed_in)  # pyright: ignore[reportPrivateImportUsage]
     if len({norm.device for norm in norms}) > 1:
-        norms = [norm.cpu() for norm in norms]
+        norms = [norm.to(norms[0].device, non_blocking=True) for norm in norms]
     return torch.stack([norm.float() for norm in norms])

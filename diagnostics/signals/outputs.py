@@ -1,18 +1,14 @@
-from contextlib import ExitStack
-
 import numpy as np
-from torch import nn
-from torch.optim import Optimizer
 
-from .base import Batch, SignalInfo, Values
+from .base import Batch, Signal, SignalInfo, Taken, Values
+from .entropy import binary_entropy, logistic_entropy, softmax_entropy, x_log_x
 
 
-class OutputHealth:
-    """Whether the scores still differ between clips.
+class OutputHealth(Signal):
+    """Whether the scores still differ between clips. Of the batch, as the model gave it in training mode."""
 
-    Of the batch, as the model gave it in training mode. Cost: an argsort of (clip, class), about 150 us for 32 x 80.
-    """
-
+    subject = "outputs"
+    cost = "an argsort of (clip, class): about 150 us for 32 x 80"
     infos = (
         SignalInfo("output_min", "the output's", "smallest score of the batch"),
         SignalInfo("output_max", "the output's", "largest score of the batch"),
@@ -22,14 +18,17 @@ class OutputHealth:
             "rank_agreement", "correlation", "mean correlation of each clip's class ranking with the mean ranking"
         ),
         SignalInfo("top_class_share", "share of clips", "clips whose highest class is the commonest highest class"),
+        SignalInfo(
+            "prediction_entropy",
+            "nats",
+            "mean entropy of the predictions: binary, by class; of the classes' distribution for cross-entropy",
+        ),
     )
 
-    def attach(self, model: nn.Module, optimizers: list[Optimizer], stack: ExitStack) -> None:
-        """Nothing to put on."""
-
-    def collect(self, batch: Batch) -> Values:
+    def collect(self, batch: Batch, taken: Taken) -> Values:
         """Values of the batch; NaN without outputs, and where one clip alone cannot tell."""
-        return score_health(batch.outputs)
+        entropy = prediction_entropy(batch.outputs, batch.output_kind, batch.loss_kind)
+        return {**score_health(batch.outputs), "prediction_entropy": entropy}
 
 
 def score_health(outputs: np.ndarray | None) -> dict[str, float]:
@@ -71,3 +70,17 @@ def rank_agreement(outputs: np.ndarray) -> float:
     if not mean.any():
         return 0.0
     return float((ranks @ mean).mean() / (np.linalg.norm(ranks[0]) * np.linalg.norm(mean)))
+
+
+def prediction_entropy(outputs: np.ndarray | None, output_kind: str | None, loss_kind: str | None) -> float:
+    """Mean entropy of the predictions in nats, to be held against H0: at H0 for one that knows the prior and no more.
+
+    For binary cross-entropy the mean over (clip, class) of the binary entropy; for cross-entropy the mean over clips of
+    the entropy of the classes' distribution. Probabilities outside [0, 1] are NaN, as is a loss that is not known.
+    """
+    if outputs is None or not outputs.size or loss_kind not in ("bce-with-logits", "bce", "cross-entropy"):
+        return float("nan")
+    if loss_kind == "cross-entropy":
+        by_clip = softmax_entropy(outputs) if output_kind == "logits" else -x_log_x(outputs).sum(axis=1)
+        return float(by_clip.mean())
+    return float((logistic_entropy(outputs) if output_kind == "logits" else binary_entropy(outputs)).mean())

@@ -1,10 +1,10 @@
 """From what an attention module gave to weights, and where these look."""
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from ..errors import AttachError, ShapeError
+from .kept import module_path
 
 KINDS = ("weights", "sigmoid", "softmax-class", "softmax-time")
 
@@ -12,7 +12,7 @@ KINDS = ("weights", "sigmoid", "softmax-class", "softmax-time")
 def check_kinds(kinds: dict[str, str], paths: set[str]) -> None:
     """Raise AttachError for a path that the model does not have or a kind that is not known."""
     for path, kind in kinds.items():
-        if path not in paths:
+        if module_path(path) not in paths:
             known = ", ".join(sorted(name for name in paths if name)) or "none"
             raise AttachError(
                 f"attention names {path!r}, which the model does not have (Recorder); its modules: {known}"
@@ -21,7 +21,7 @@ def check_kinds(kinds: dict[str, str], paths: set[str]) -> None:
             raise AttachError(f"attention kind {kind!r} of {path!r} is not known (Recorder); known: {', '.join(KINDS)}")
 
 
-def map_weights(scores: Tensor, kind: str, mask: np.ndarray | None) -> tuple[Tensor, Tensor | None]:
+def map_weights(scores: Tensor, kind: str, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
     """Weights (clip, frame, class), 0 on padding, from what a module gave, and the mask (clip, frame, 1) or None.
 
     mask : (clip, frame) bool; where the map has another number of frames (pooling over time), one of its frames is
@@ -58,29 +58,28 @@ def mean_map(weights: Tensor, real: Tensor | None) -> Tensor:
     return weights.mean(dim=0) if real is None else weights.sum(dim=0) / real.sum(dim=0)
 
 
-def where_it_looks(weights: Tensor, real: Tensor | None) -> tuple[np.ndarray, np.ndarray]:
-    """Entropy over frames as a share of ln(real frames), and peak share, each (class,) averaged over clips.
+def where_it_looks(weights: Tensor, real: Tensor | None) -> Tensor:
+    """(3, class): entropy over frames as a share of ln(real frames), peak share, sum of the weights; means over clips.
 
     A clip of one frame has no entropy to speak of (NaN), nor one whose weights are all zero or partly negative.
     """
     total, peak = weights.sum(dim=1), weights.amax(dim=1)  # (clip, class)
-    n_frames = torch.full((len(weights), 1), float(weights.shape[1])) if real is None else real.sum(dim=1).float()
+    n_frames = weights.new_full((len(weights), 1), weights.shape[1]) if real is None else real.sum(dim=1).float()
     # 1e-38 gives a weight of 0 its 0 and leaves a negative one NaN, at a third of the cost of torch.special.entr.
     summed = (weights + 1e-38).log_().mul_(weights).sum(dim=1)
     nats = total.log() - summed / total  # -sum s ln s of the shares s = weight / total
-    values = torch.stack([nats / n_frames.to(nats.device).log(), peak / total])
-    entropy, peak = torch.where(torch.isfinite(values), values, torch.nan).nanmean(dim=1).cpu().numpy()
-    return entropy, peak
+    values = torch.stack([nats / n_frames.log(), peak / total, total])
+    return torch.where(torch.isfinite(values), values, torch.nan).nanmean(dim=1)
 
 
-def _fitted(mask: np.ndarray, scores: Tensor) -> Tensor:
+def _fitted(mask: Tensor, scores: Tensor) -> Tensor:
     clips, frames = scores.shape[:2]
     if mask.ndim != 2 or len(mask) != clips:
         raise ShapeError(
-            f"mask has shape {mask.shape} but the attention map has {clips} clips (Recorder.step); "
+            f"mask has shape {tuple(mask.shape)} but the attention map has {clips} clips (Recorder.step); "
             "pass the same batch's mask, (clip, frame)"
         )
-    real = torch.as_tensor(mask, device=scores.device)
+    real = mask.to(scores.device, torch.bool, non_blocking=True)
     if mask.shape[1] != frames:
         real = torch.nn.functional.adaptive_max_pool1d(real.float().unsqueeze(1), frames).squeeze(1) > 0
     return real.unsqueeze(-1)

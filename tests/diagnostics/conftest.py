@@ -5,6 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from flatline.diagnostics.readback import on_host
+from flatline.diagnostics.signals import Batch
 
 
 @pytest.fixture(autouse=True)
@@ -109,3 +111,13 @@ def train_step(model, optimizer, batch, recorder=None, **passed) -> torch.Tensor
 @pytest.fixture(name="train_step")
 def _train_step():
     return train_step
+
+
+def collected(signal, batch=None) -> dict:
+    """An iteration's values of a signal, as the recorder gets them."""
+    return dict(signal.collect(batch or Batch(0, None, None, None, None), on_host(signal.take())))
+
+
+@pytest.fixture(name="collected")
+def _collected():
+    return collected

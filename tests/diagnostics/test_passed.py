@@ -5,7 +5,7 @@ from flatline.diagnostics.passed import Passed, check_same_clips, pooled, the_on
 
 
 def passed(loss: float, n_clips: int, norm: float = float("nan")) -> Passed:
-    return Passed(loss, np.full((n_clips, 3), loss), np.ones((n_clips, 3), dtype=bool), norm, n_clips)
+    return Passed(loss, np.full((n_clips, 3), loss), np.ones((n_clips, 3), dtype=bool), n_clips, norm)
 
 
 def test_several_batches_become_one_with_their_mean_loss_and_the_last_norm():
@@ -24,7 +24,7 @@ def test_one_batch_stays_as_it_is():
 
 
 def test_what_one_batch_lacks_the_row_lacks():
-    assert pooled([passed(1.0, 2), Passed(1.0, None, None, 0.0)]).outputs is None
+    assert pooled([passed(1.0, 2), Passed(1.0, None, None, 0, 0.0)]).outputs is None
 
 
 def test_logits_and_probabilities_together_are_refused():

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 from flatline.diagnostics.errors import ShapeError
-from flatline.diagnostics.targets import RunningPrior, as_numpy, as_scores, counted_clips, multi_hot, to_float
+from flatline.diagnostics.targets import RunningPrior, as_number, as_numpy, as_scores, counted_clips, multi_hot
 
 
 def test_tensors_of_any_kind_become_arrays_without_history():
@@ -62,11 +62,11 @@ def test_the_running_prior_is_the_share_of_clips_with_each_class():
 
 
 def test_a_loss_is_one_number():
-    assert to_float(torch.tensor(2.0, requires_grad=True), "loss", "here") == 2
-    assert to_float(torch.tensor([2.0]), "loss", "here") == to_float(2, "loss", "here") == 2
-    assert np.isnan(to_float(None, "loss", "here"))
+    assert as_number(torch.tensor(2.0, requires_grad=True), "loss", "here") == 2
+    assert as_number(torch.tensor([2.0]), "loss", "here") == as_number(2, "loss", "here") == 2
+    assert np.isnan(as_number(None, "loss", "here"))
     with pytest.raises(ShapeError, match=r"loss has shape \(3,\) \(here\); pass one number"):
-        to_float(torch.zeros(3), "loss", "here")
+        as_number(torch.zeros(3), "loss", "here")
 
 
 def test_of_class_indices_only_the_clips_that_are_not_ignored_count():

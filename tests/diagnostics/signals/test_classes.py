@@ -4,7 +4,7 @@ from flatline.diagnostics.signals import Batch, ClassScores
 
 
 def collected(outputs, target):
-    return ClassScores().collect(Batch(0, None, outputs, target, None))
+    return ClassScores().collect(Batch(0, None, outputs, target, None), {})
 
 
 def test_the_batch_s_lwlrap_by_class_stands_beside_its_positives():

@@ -4,6 +4,7 @@ from contextlib import ExitStack
 import numpy as np
 import pytest
 import torch
+from flatline.diagnostics.readback import on_host
 from flatline.diagnostics.signals import Batch, GradientNorms
 from torch import nn
 
@@ -18,7 +19,7 @@ class Watched:
         self.signal.attach(model, list(optimizers), self.stack)
 
     def collect(self) -> dict:
-        return dict(self.signal.collect(EMPTY))
+        return dict(self.signal.collect(EMPTY, on_host(self.signal.take())))
 
 
 def by_autograd(model: nn.Module, loss: torch.Tensor) -> list[float]:
@@ -108,9 +109,10 @@ def test_a_gradient_that_is_nan_is_not_taken_for_one_that_is_missing(net):
 def test_without_a_step_everything_is_nan(net):
     watched = Watched(net, torch.optim.SGD(net.parameters()))
     loss_of(net).backward()
-    assert not watched.signal.stepped
+    assert not watched.signal.fired
     values = watched.collect()
     assert np.isnan(values.pop("gradient_norm")).all()
+    assert np.isnan(values.pop("gate_gradient_norm")).all()
     assert all(math.isnan(value) for value in values.values())
 
 
@@ -120,7 +122,7 @@ def test_norms_are_not_carried_into_the_next_iteration(net):
     loss_of(net).backward()
     optimizer.step()
     watched.collect()
-    assert not watched.signal.stepped
+    assert not watched.signal.fired
     assert np.isnan(watched.collect()["gradient_norm"]).all()
 
 
@@ -143,7 +145,7 @@ def test_an_optimiser_that_does_not_step_leaves_its_parameters_nan(net):
     watched = Watched(net, first, second)
     loss_of(net).backward()
     second.step()
-    assert watched.signal.stepped
+    assert watched.signal.fired
     norms = dict(zip(watched.signal.names, watched.collect()["gradient_norm"], strict=True))
     assert norms["looks.weight"] > 0
     assert math.isnan(norms["gru.weight_ih_l0"])
@@ -220,7 +222,7 @@ def test_a_fault_while_reading_does_not_reach_the_optimiser_s_step(net, monkeypa
     before = net.looks.bias.detach().clone()
     optimizer.step()
     assert not torch.equal(before, net.looks.bias)
-    assert watched.signal.stepped
+    assert watched.signal.fired
     with pytest.raises(ZeroDivisionError):
         watched.collect()
 
@@ -245,10 +247,12 @@ def test_under_a_gradient_scaler_norms_are_unscaled_and_an_overflow_is_no_step(n
     scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
     watched = Watched(net, optimizer)
     expected = scaled_step(net, optimizer, scaler, overflow=False)
-    assert watched.signal.stepped
+    assert watched.signal.fired
     np.testing.assert_allclose(watched.collect()["gradient_norm"], expected, rtol=1e-5)
     before = net.looks.weight.detach().clone()
     scaled_step(net, optimizer, scaler, overflow=True)
     assert torch.equal(before, net.looks.weight)
-    assert not watched.signal.stepped
-    assert np.isnan(watched.collect()["gradient_norm"]).all()
+    assert watched.signal.fired == fused
+    values = watched.collect()
+    assert np.isnan(values["gradient_norm"]).all()
+    assert values.get("skipped", False) == fused  # without a call of its step the recorder knows that by itself

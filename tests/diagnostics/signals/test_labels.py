@@ -47,7 +47,7 @@ def constant_predictor_rho(kind: str, prior: np.ndarray, n_clips: int, n_batches
         (gradient,) = torch.autograd.grad(loss, [layer.bias])
         batch = Batch(0, kind, None, target, prior)
         batch.shared.update(gradient_norm=np.array([0, gradient.norm()]), gradient_norm_total=1.0)
-        rhos.append(signal.collect(batch)["rho"])
+        rhos.append(signal.collect(batch, {})["rho"])
     return np.array(rhos)
 
 
@@ -69,7 +69,7 @@ def rho_of(loss_kind: str | None, unclipped: float = float("nan"), total: float 
     signal._model, signal._names = torch.nn.Linear(3, 4), ["weight", "bias"]
     batch = Batch(0, loss_kind, None, np.eye(4) > 0, np.full(4, 0.25), unclipped)
     batch.shared.update(gradient_norm=np.array(norms), gradient_norm_total=total)
-    return signal.collect(batch)["rho"]
+    return signal.collect(batch, {})["rho"]
 
 
 def test_clipping_does_not_look_like_a_killed_head():
@@ -98,14 +98,14 @@ def test_the_noise_floor_is_of_the_clips_that_count():
         signal = LabelHealth()
         signal._model, signal._names = torch.nn.Linear(3, 4), ["weight", "bias"]
         batch = Batch(0, "cross-entropy", None, np.eye(4) > 0, np.full(4, 0.25), n_clips=n_clips, shared=norms)
-        rhos.append(signal.collect(batch)["rho"])
+        rhos.append(signal.collect(batch, {})["rho"])
     assert rhos[0] == pytest.approx(2 * rhos[1])  # four clips, then one: the floor is sqrt(4) times higher
 
 
 @pytest.mark.parametrize("kind", ["ctc", None])
 def test_a_loss_that_is_not_known_leaves_rho_and_label_entropy_nan(kind):
     assert math.isnan(rho_of(kind))
-    values = LabelHealth().collect(Batch(0, kind, None, np.eye(4) > 0, np.full(4, 0.25)))
+    values = LabelHealth().collect(Batch(0, kind, None, np.eye(4) > 0, np.full(4, 0.25)), {})
     assert math.isnan(values["label_entropy"])
 
 
@@ -115,6 +115,6 @@ def test_without_an_output_bias_rho_is_nan_and_label_entropy_is_not():
     signal._names = ["weight"]
     batch = Batch(0, "bce", None, np.eye(4) > 0, np.full(4, 0.25))
     batch.shared.update(gradient_norm=np.array([1.0]), gradient_norm_total=1.0)
-    values = signal.collect(batch)
+    values = signal.collect(batch, {})
     assert math.isnan(values["rho"])
     assert values["label_entropy"] > 0

@@ -1,0 +1,83 @@
+"""Which gate of a recurrent layer each block of rows of its weights belongs to."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from torch import Tensor, nn
+
+GATES: tuple[tuple[tuple[type[nn.Module], ...], tuple[str, ...]], ...] = (
+    ((nn.GRU, nn.GRUCell), ("r", "z", "n")),  # reset, update, new: PyTorch's z keeps the past
+    ((nn.LSTM, nn.LSTMCell), ("i", "f", "g", "o")),
+)
+"""Gates in the order in which PyTorch stacks their rows."""
+
+
+def gates_of(module: nn.Module) -> tuple[str, ...]:
+    """Its gates' names; none for a module without gates.
+
+    >>> gates_of(nn.LSTM(2, 3)), gates_of(nn.RNN(2, 3))
+    (('i', 'f', 'g', 'o'), ())
+    """
+    return next((gates for kinds, gates in GATES if isinstance(module, kinds)), ())
+
+
+class Pieces:
+    """The parameters of a model, those of gated recurrent layers cut by gate.
+
+    names : of the parameters, as `named_parameters` gives them (a shared one once)
+    gates : names of the pieces of gated parameters, such as `gru.weight_hh_l0/z`; the name says the rest: `ih` is the
+        input's weight and `hh` the recurrent one, `_l1` the layer, `_reverse` the direction
+    counts : of each parameter, into how many pieces it is cut
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        cuts = _cuts(model)
+        self.parameters = [parameter for _, parameter in model.named_parameters()]
+        self.names = [name for name, _ in model.named_parameters()]
+        self.counts = [max(len(cuts.get(name, ())), 1) for name in self.names]
+        self.gates = [f"{name}/{gate}" for name in self.names for gate in cuts.get(name, ())]
+        cut = np.array(self.counts) > 1
+        self._first_gate = np.where(cut, np.cumsum([0, *(np.array(self.counts) * cut)])[:-1], -1)
+        self._layouts: dict[tuple[int, ...], tuple[np.ndarray, np.ndarray]] = {}
+
+    def of(self, place: int, values: Tensor) -> tuple[Tensor, ...]:
+        """Views of the parameter at `place`, or of something in its shape."""
+        count = self.counts[place]
+        return (values,) if count == 1 else values.chunk(count)
+
+    def joined(self, places: Sequence[int], norms: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Norms (parameter,) and (gate,) float32 from those of the pieces of the parameters at `places`.
+
+        A parameter's is the root of its pieces' squares; what is not at one of the places is NaN.
+        """
+        owners, gates = self._layout(tuple(places))
+        squares = np.bincount(owners, norms.astype(np.float64) ** 2, len(self.names))
+        of_parameters = np.full(len(self.names), np.nan, dtype=np.float32)
+        with np.errstate(over="ignore"):
+            of_parameters[list(places)] = np.sqrt(squares[list(places)])
+        of_gates = np.full(len(self.gates), np.nan, dtype=np.float32)
+        of_gates[gates[gates >= 0]] = norms[gates >= 0]
+        return of_parameters, of_gates
+
+    def _layout(self, places: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+        """Of each piece of the parameters at `places`: its parameter, and its gate or -1."""
+        if places not in self._layouts:
+            owners = [place for place in places for _ in range(self.counts[place])]
+            gates = [
+                self._first_gate[place] + part if self._first_gate[place] >= 0 else -1
+                for place in places
+                for part in range(self.counts[place])
+            ]
+            self._layouts[places] = np.array(owners, dtype=int), np.array(gates, dtype=int)
+        return self._layouts[places]
+
+
+def _cuts(model: nn.Module) -> dict[str, tuple[str, ...]]:
+    """Gates by parameter; the projection of an LSTM (`weight_hr`) has none."""
+    cuts = {}
+    for path, module in model.named_modules():
+        gates = gates_of(module)
+        for name, _ in module.named_parameters(recurse=False) if gates else ():
+            if not name.startswith("weight_hr"):
+                cuts[f"{path}.{name}".lstrip(".")] = gates
+    return cuts

@@ -1,0 +1,113 @@
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from ..cadence import Cadence
+from ..parts import CELLS, recurrent_modules
+from .base import Batch, Signal, SignalInfo, Taken, Values
+from .quiet import Faults, Quiet
+from .rnn_watch import CellWatch, RnnWatch
+from .stepping import before_step
+
+
+class HiddenGradients(Signal):
+    """How much of the loss's gradient reaches each frame's hidden state: alive, or vanished through time.
+
+    The direct term is what a hook on the RNN's output sees: the gradient by way of what is computed from that frame's
+    state outside the RNN. The total has the RNN's own later frames too, which alone shows whether the loss can teach
+    it anything over time; a fused RNN hides it, so each layer is replayed on a few clips and the adjoint run backwards
+    (`through_time`), at the first iteration and then as often as the time allows. Cells (`nn.GRUCell` ...) show their
+    total to a hook, and no direct term.
+
+    L2 norm over the units of at most `CLIPS` clips, by frame; frames in which all of these are padding are NaN. Of the
+    last batch before the step, not scaled by a GradScaler. `<rnn>` is the last layer, both directions together; each
+    layer and direction has its own total under `<rnn>.l0`, `<rnn>.l0_reverse`, ... Where an RNN drops units between its
+    layers the masks are drawn again on a CPU; on a GPU they cannot be known, and its totals are NaN.
+
+    share : of the training time that replays may take
+    scale : gives the factor that the loss was multiplied by
+    """
+
+    subject = "hidden_gradients"
+    cost = "a tensor hook; replays take at most 1 % of the time (deep: 4 %), but for the first"
+    infos = (
+        SignalInfo("hidden_gradient_direct.<rnn>", "L2, by frame bin", "dL/dh_t by way of that frame's output alone"),
+        SignalInfo(
+            "hidden_gradient.<rnn>", "L2, by frame bin", "total dL/dh_t, recurrence included; NaN between replays"
+        ),
+    )
+
+    def __init__(self, share: float = 0.01, scale: Callable[[], Any] = lambda: 1.0) -> None:
+        self._cadence, self._scale = Cadence(share), scale
+        self._watches: list[RnnWatch | CellWatch] = []
+        self._faults = Faults()
+        self._measured: dict[str, Tensor] = {}
+
+    @property
+    def paths(self) -> Sequence[str]:
+        """Of the recurrent modules."""
+        return [watch.path for watch in self._watches]
+
+    def attach(self, model: nn.Module, optimizers: list[Optimizer], stack: ExitStack) -> None:
+        """Hook the recurrent modules' passes, and the optimisers' steps, before which the weights still stand."""
+        for path, module in recurrent_modules(model):
+            watch = (CellWatch if isinstance(module, CELLS) else RnnWatch)(path, self._faults)
+            watch.attach(module, stack)
+            self._watches.append(watch)
+        if self._watches:
+            for optimizer in optimizers:
+                before_step(optimizer, Quiet(self._measure, self._faults), stack)
+        stack.callback(self._end)
+        self._begin()
+
+    def see(self, mask: Tensor | None) -> None:
+        """A batch is over: the next pass begins anew."""
+        for watch in self._watches:
+            watch.is_over = True
+
+    def forget(self) -> None:
+        """Drop what was not taken."""
+        for watch in self._watches:
+            watch.clear()
+        self._measured = {}
+
+    def take(self) -> Taken:
+        """By column, (bin,)."""
+        measured = self._measured
+        self.forget()
+        self._begin()
+        self._faults.raise_kept()
+        return measured
+
+    def collect(self, batch: Batch, taken: Taken) -> Values:
+        """By column; nothing where the optimiser skipped its step."""
+        return {} if batch.skipped or batch.shared.get("skipped") else taken
+
+    @torch.no_grad()
+    def _measure(self, optimizer: Optimizer) -> None:
+        begun = time.perf_counter()
+        replayed = False
+        scale = self._scale()
+        for watch in self._watches:
+            self._measured |= watch.direct(scale)
+            if watch.due:
+                self._measured |= watch.total(scale)
+                replayed = True
+        if replayed:
+            self._cadence.spend(time.perf_counter() - begun)
+            for watch in self._watches:
+                watch.due = False
+
+    def _begin(self) -> None:
+        due = bool(self._watches) and self._cadence.is_due()
+        for watch in self._watches:
+            watch.due = due
+
+    def _end(self) -> None:
+        self.forget()
+        self._watches.clear()

@@ -1,0 +1,178 @@
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
+from torch.optim import Optimizer
+
+from ..parts import CELLS, recurrent_modules
+from .base import Batch, Signal, SignalInfo, Taken, Values
+from .quiet import Faults, Quiet, is_recomputation, is_training_pass
+from .rnn_pass import clips_first, unpacked
+
+SATURATED = 0.9
+"""|h| beyond which a recurrent unit counts as saturated; ours: a collapsed net had 85 % of its outputs beyond it within
+70 iterations."""
+
+FRAMES = 16
+"""Evenly spaced frames that are looked at; ours: shares and spreads of neighbouring frames hardly differ."""
+
+CLIPS = 64
+"""Evenly spaced clips that are looked at."""
+
+
+class RecurrentStates(Signal):
+    """Whether recurrent units are saturated, and whether their states still differ between clips.
+
+    Of the hidden states that an RNN gives in the training pass, all layers' last, both directions; of cells, of the
+    states of their calls. Padding is left out (packed sequences, or a mask).
+    """
+
+    subject = "recurrent"
+    cost = f"two passes over {FRAMES} frames of at most {CLIPS} clips of each RNN's output"
+    infos = (
+        SignalInfo(
+            "saturation.<rnn>", "share", f"hidden states beyond |h| > {SATURATED}; NaN where h has no bound of 1"
+        ),
+        SignalInfo(
+            "hidden_spread.<rnn>", "the state's", "standard deviation between clips, mean over frames and units"
+        ),
+    )
+
+    def __init__(self) -> None:
+        self._watches: list[_Watch] = []
+        self._faults = Faults()
+
+    @property
+    def paths(self) -> Sequence[str]:
+        """Of the recurrent modules."""
+        return [watch.path for watch in self._watches]
+
+    def attach(self, model: nn.Module, optimizers: list[Optimizer], stack: ExitStack) -> None:
+        """Hook the recurrent modules' forward passes."""
+        for path, module in recurrent_modules(model):
+            watch = _Watch(path, _is_bounded(module), isinstance(module, CELLS))
+            self._watches.append(watch)
+            stack.callback(module.register_forward_hook(Quiet(watch.keep, self._faults)).remove)
+        stack.callback(self._watches.clear)
+
+    def see(self, mask: Tensor | None) -> None:
+        """Measure the newest pass, padding left out."""
+        for watch in self._watches:
+            watch.measure(mask)
+
+    def forget(self) -> None:
+        """Drop what was not taken."""
+        for watch in self._watches:
+            watch.measured = None
+
+    def take(self) -> Taken:
+        """Saturation and spread of the newest training pass, by path."""
+        self._faults.raise_kept()
+        taken = {watch.path: watch.measured for watch in self._watches if watch.measured is not None}
+        self.forget()
+        return taken
+
+    def collect(self, batch: Batch, taken: Taken) -> Values:
+        """Both numbers by RNN."""
+        values = {}
+        for path, (saturation, spread) in taken.items():
+            values |= {f"saturation.{path}": float(saturation), f"hidden_spread.{path}": float(spread)}
+        return values
+
+
+@dataclass
+class _Watch:
+    """One recurrent module: states (clip, frame, unit) of its newest training pass, as few as are looked at."""
+
+    path: str
+    is_bounded: bool
+    is_cell: bool
+    measured: Tensor | None = None
+    _calls: list[Tensor] = field(default_factory=list)
+    _real: Tensor | None = None
+    _frames: slice = field(default_factory=lambda: slice(None))
+    _every: int = 1
+    _n_calls: int = 0
+
+    def keep(self, module: nn.Module, args: object, output: object) -> None:
+        """Keep states of a training pass; a cell's calls are frames."""
+        if not is_training_pass(module) or (is_recomputation() and self._calls):
+            return
+        if self.is_cell:
+            self._n_calls += 1
+            if (self._n_calls - 1) % self._every == 0:
+                state = output[0] if isinstance(output, tuple) else output
+                self._calls.append(_some(state.detach(), CLIPS))  # type: ignore[union-attr]
+            return
+        given = output[0]  # type: ignore[index]
+        if isinstance(given, PackedSequence):
+            states, lengths = unpacked(given)
+            self._real = torch.arange(states.shape[1]) < lengths.unsqueeze(
+                1
+            )  # (clip, frame), on the CPU as lengths are
+        else:
+            states, self._real = clips_first(given, module.batch_first), None  # type: ignore[arg-type]
+        self._keep_some(states.detach())
+
+    def _keep_some(self, states: Tensor) -> None:
+        every = _step(states.shape[1], FRAMES)
+        self._frames = slice(every // 2, None, every)
+        self._calls = [_some(states[:, self._frames], CLIPS).clone()]
+
+    def measure(self, mask: Tensor | None) -> None:
+        """Compute both numbers and let the states go."""
+        calls, self._calls = self._calls, []
+        if self._n_calls:
+            self._every, self._n_calls = _step(self._n_calls, FRAMES), 0
+        if not calls:
+            return
+        with torch.no_grad():
+            states = (
+                torch.stack([call for call in calls if call.shape == calls[0].shape], 1) if self.is_cell else calls[0]
+            )
+            real = None if self.is_cell else self._of_the_same(mask, states)
+            self.measured = _measured(states.float(), real, self.is_bounded)
+
+    def _of_the_same(self, mask: Tensor | None, states: Tensor) -> Tensor | None:
+        """The mask of the states that were kept; None where all are real, or the mask is one of other frames."""
+        real = self._real if self._real is not None else mask
+        if real is None or real.ndim != 2:
+            return None
+        real = _some(real[:, self._frames], CLIPS)
+        return real.to(states.device, torch.bool, non_blocking=True) if real.shape == states.shape[:2] else None
+
+
+def _measured(states: Tensor, real: Tensor | None, is_bounded: bool) -> Tensor:
+    """(2,) saturation and spread of states (clip, frame, unit)."""
+    saturated = (states.abs() > SATURATED).float()
+    if real is None:
+        share, spread = saturated.mean(), states.std(dim=0, unbiased=False).mean()
+        spread = spread if len(states) > 1 else torch.full_like(spread, torch.nan)
+    else:
+        weight = real.unsqueeze(-1).float()
+        n_clips = weight.sum(dim=0)  # (frame, 1)
+        share = (saturated * weight).sum() / (weight.sum() * states.shape[-1])
+        mean = (states * weight).sum(dim=0) / n_clips
+        variance = ((states - mean).square() * weight).sum(dim=0) / n_clips
+        spread = torch.where(n_clips > 1, variance.sqrt(), torch.nan).nanmean()
+    # an infinite or NaN state is neither saturated nor free
+    share = (
+        torch.where(torch.isfinite(states).all(), share, torch.nan) if is_bounded else torch.full_like(share, torch.nan)
+    )
+    return torch.stack([share, spread])
+
+
+def _is_bounded(module: nn.Module) -> bool:
+    """Whether a module's hidden state lies in [-1, 1]: not after a ReLU or a projection."""
+    return getattr(module, "nonlinearity", "tanh") == "tanh" and not getattr(module, "proj_size", 0)
+
+
+def _some(values: Tensor, most: int) -> Tensor:
+    return values[:: _step(len(values), most)]
+
+
+def _step(count: int, most: int) -> int:
+    return -(-count // most) or 1

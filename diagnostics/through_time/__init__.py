@@ -1,0 +1,7 @@
+"""The gradient that reaches every hidden state of a fused RNN, its own recurrence included."""
+
+from .call import HiddenGradients, RnnCall
+from .dropout import interlayer_dropout_masks
+from .total import total_hidden_gradients
+
+__all__ = ["HiddenGradients", "RnnCall", "interlayer_dropout_masks", "total_hidden_gradients"]
