@@ -29,7 +29,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """Every command with its options."""
+    from . import __version__
+
     top = argparse.ArgumentParser(prog="flatline", description="Find out why a recurrent network stopped learning.")
+    top.add_argument("--version", action="version", version=f"flatline {__version__}")
     commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_training(commands)
     _add_reading(commands)
@@ -64,10 +67,12 @@ def _add_training(commands: Any) -> None:
 
 def _add_reading(commands: Any) -> None:
     dashboard = _command(commands, "dashboard", _dashboard, "serve the dashboard")
-    dashboard.add_argument("logs", nargs="?", type=Path, default=LOGS, metavar="LOGS")
+    dashboard.add_argument(
+        "logs", nargs="?", type=Path, default=LOGS, metavar="LOGS", help="folder of the runs (default: logs)"
+    )
     _add_address(dashboard)
     runs = _command(commands, "runs", _runs, "list the runs")
-    runs.add_argument("logs", nargs="?", type=Path, default=LOGS, metavar="LOGS")
+    runs.add_argument("logs", nargs="?", type=Path, metavar="LOGS", help="folder of the runs (default: logs)")
     _command(commands, "recipes", _recipes, "list the built-in recipes")
     _command(commands, "models", _models, "list architectures, heads and their options")
     for name in ("runs", "recipes", "models"):
@@ -172,7 +177,8 @@ def _recipes(arguments: argparse.Namespace) -> int:
 
 
 def _models(arguments: argparse.Namespace) -> int:
-    from .models.build import ARCHITECTURES, HEADS, options_of
+    from .models import ARCHITECTURES, HEADS
+    from .models.options import options_of
 
     known = {"architectures": ARCHITECTURES, "heads": HEADS}
     options = {what: {name: options_of(kind) for name, kind in kinds.items()} for what, kinds in known.items()}
@@ -195,7 +201,7 @@ def _data_check(arguments: argparse.Namespace) -> int:
         _json([{**vars(problem), "file": str(Path(problem.file).resolve())} for problem in problems])
     else:
         print(*problems, sep="\n", end="\n" if problems else "")
-        print(f"{len(faults)} problems, {len(problems) - len(faults)} notes in {arguments.root}")
+        print(f"{_count(len(faults), 'problem')}, {_count(len(problems) - len(faults), 'note')} in {arguments.root}")
     return FAILED if faults else DONE
 
 
@@ -204,6 +210,10 @@ def _data_make(arguments: argparse.Namespace) -> int:
 
     print(make_data(arguments.directory, arguments.seed).resolve())
     return DONE
+
+
+def _count(n: int, what: str) -> str:
+    return f"{n} {what}" if n == 1 else f"{n} {what}s"
 
 
 def _json(value: Any) -> int:

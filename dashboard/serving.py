@@ -1,5 +1,7 @@
 """A local web server for the dashboard, silent about its requests."""
 
+import errno
+import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -43,9 +45,20 @@ def check_port(host: str, port: int) -> None:
 def _listener(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port))
-    except (OSError, OverflowError) as error:
-        why = getattr(error, "strerror", None) or str(error)
+    except OverflowError:
+        remedy = "ports are 0 to 65535; choose another with --port"
+        raise FlatlineError(f"port {port} on {host} cannot be had: {remedy}") from None
+    except (OSError, UnicodeError) as error:
+        if isinstance(error, UnicodeError) or _is_of_host(error):
+            remedy = "choose another with --host, such as 127.0.0.1"
+            raise FlatlineError(f"host {host} is no address of this machine; {remedy}") from error
+        why = os.strerror(error.errno or 0)  # the error's own text says the address a second time
         raise FlatlineError(f"port {port} on {host} cannot be had ({why}); choose another with --port") from error
+
+
+def _is_of_host(error: OSError) -> bool:
+    """Whether it is the host and not the port: what says that a name does not resolve has a negative number."""
+    return (error.errno or 0) < 0 or error.errno == errno.EADDRNOTAVAIL
 
 
 @contextmanager

@@ -7,10 +7,11 @@ import numpy as np
 import soundfile
 import soxr
 
-from .errors import FaultError, Problem
+from .errors import PERMISSIONS, FaultError, Problem
 from .riff import missing_bytes
 
 RESTORE = "restore the file from its source, or leave it out"
+RESTORE_OR_DELETE = "restore the file or delete its row"
 
 
 @dataclass(frozen=True)
@@ -56,12 +57,17 @@ def read_clip(path: Path | str, sample_rate_hz: int | None = None) -> Waveform:
 
 def _refuse_broken_file(path: Path) -> None:
     """Raise for what the decoder would not report, or report unclearly."""
-    if not path.is_file():
-        what = "is a folder" if path.is_dir() else "does not exist"
-        raise _clip_error(path, what, "restore the file or delete its row")
-    if path.stat().st_size == 0:
+    try:
+        n_bytes = path.stat().st_size
+        if path.is_dir():
+            raise _clip_error(path, "is a folder", RESTORE_OR_DELETE)
+        n_missing = missing_bytes(path)
+    except FileNotFoundError:
+        raise _clip_error(path, "does not exist", RESTORE_OR_DELETE) from None
+    except OSError as error:
+        raise _clip_error(path, f"cannot be read ({error.strerror})", PERMISSIONS) from error
+    if n_bytes == 0:
         raise _clip_error(path, "is empty (0 bytes)", RESTORE)
-    n_missing = missing_bytes(path)
     if n_missing:
         raise _clip_error(path, f"is truncated: {n_missing} bytes that its header declares are not there", RESTORE)
 

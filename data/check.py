@@ -8,10 +8,11 @@ from pathlib import Path
 from .audio import ClipError, read_clip
 from .clipset import Clip, ClipSet
 from .content import content_hash
-from .errors import Problem
+from .errors import Problem, readable
 from .folders import audio_files
 from .freesound import LAYOUTS, present_splits, survey_dataset
 from .label_csv import CsvError, read_label_csv
+from .label_notes import unlearnable
 from .parallel import n_cores
 
 
@@ -28,7 +29,8 @@ def check_dataset(
 ) -> list[Problem]:
     """Everything that is wrong with a data set: its CSVs, every clip decoded, and clips in training and test alike.
 
-    What does no harm comes last and has `note` set: clips that no CSV names, clips without signal, splits left out.
+    What does no harm comes last and has `note` set: clips that no CSV names, clips without signal, splits left out,
+    labels that nothing can be learned of.
     A CSV without its columns is one problem; the clips in its folder are decoded all the same.
 
     workers  : threads; None is one a CPU core
@@ -37,12 +39,15 @@ def check_dataset(
     Raises DataError where nothing can be checked, as load_dataset does: no folder, no CSV, not one label.
     """
     clipset = survey_dataset(root)
+    with readable():
+        strays = list(_strays(clipset))
     heard = _hear(clipset.clips, workers or n_cores(), progress)
     problems = [
         *clipset.problems,
         *(item.problem for item in heard if item.problem is not None),
         *_leaks(clipset, heard),
-        *_strays(clipset),
+        *strays,
+        *unlearnable(clipset),
         *clipset.notes,
     ]
     return sorted(problems, key=lambda problem: problem.note)

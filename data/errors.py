@@ -1,8 +1,11 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+PERMISSIONS = "check its permissions and those of the folders above it"
 
 
 class DataError(ValueError):
@@ -40,6 +43,15 @@ class FaultError(DataError):
     def __init__(self, problem: Problem) -> None:
         super().__init__(str(problem))
         self.problem = problem
+
+
+@contextmanager
+def readable() -> Iterator[None]:
+    """Where the system refuses a file or folder, one DataError that names it; also a decorator."""
+    try:
+        yield
+    except OSError as error:
+        raise DataError(f"{error.filename} cannot be read ({error.strerror or error}); {PERMISSIONS}") from error
 
 
 def summarise(problems: Sequence[Problem], subject: str, remedy: str, n_shown: int = 3) -> str:

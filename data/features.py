@@ -131,20 +131,22 @@ def resolve_features(name_or_settings: str | FeatureSettings, sample_rate_hz: in
     settings = _preset(name_or_settings, sample_rate_hz) if isinstance(name_or_settings, str) else name_or_settings
     if settings.sample_rate_hz is None:
         if sample_rate_hz is None:
-            raise DataError(f"no sample rate for features {name_or_settings!r} (resolve_features); name one")
+            raise DataError(
+                f"features {name_or_settings!r} need the clips' sample rate, and no clip can be opened; check the data"
+            )
         settings = replace(settings, sample_rate_hz=sample_rate_hz)
     if min(settings.n_fft, settings.hop_length, settings.n_mels) < 1 or settings.duration_s <= 0:
-        raise DataError(f"{settings} gives windows, hops, mels or clips of nothing (resolve_features); use larger ones")
+        raise DataError(f"{settings} gives windows, hops, mels or clips of nothing; use larger values")
     return settings
 
 
 def _preset(name: str, sample_rate_hz: int | None) -> FeatureSettings:
     if name == "story":
         if sample_rate_hz is None:
-            raise DataError("features 'story' need the data set's sample rate (resolve_features); it has none readable")
+            raise DataError("features 'story' need the clips' sample rate, and no clip can be opened; check the data")
         nearest = min(STORY, key=lambda rate: abs(np.log(rate / sample_rate_hz)))
         return replace(STORY[nearest], sample_rate_hz=nearest)
     if name not in PRESETS:
         known = ", ".join(["story", *PRESETS])
-        raise DataError(f"no features are called {name!r} (resolve_features); known: {known}")
+        raise DataError(f"no features are called {name!r} (data.features); known: {known}")
     return PRESETS[name]

@@ -10,7 +10,7 @@ from typing import Literal
 import soundfile
 
 from .clipset import Clip, ClipSet, SplitName
-from .errors import DataError, Problem, summarise
+from .errors import DataError, Problem, readable, summarise
 from .folders import audio_files
 from .label_csv import CsvError, LabelRow, read_header, read_label_csv, read_vocabulary
 
@@ -50,6 +50,7 @@ ZENODO = Layout(
 LAYOUTS = (ZENODO, KAGGLE)
 
 
+@readable()
 def load_dataset(root: Path | str, *, on_problem: Literal["raise", "collect"] = "raise") -> ClipSet:
     """The clips, labels and classes under a data root, its layout recognised by what is there.
 
@@ -58,7 +59,8 @@ def load_dataset(root: Path | str, *, on_problem: Literal["raise", "collect"] = 
     Clips are not decoded here: `check_dataset` does that.
 
     on_problem : "raise" makes one error of all bad rows, "collect" leaves them out and lists them in `problems`
-    Raises DataError if there is no such folder, no label CSV, a CSV without its columns, or (with "raise") a bad row.
+    Raises DataError if there is no such folder or it may not be read, no label CSV, a CSV without its columns, or (with
+    "raise") a bad row.
     Source: FSDKaggle2019, doi 10.5281/zenodo.3612637, README.
     """
     root = Path(root)
@@ -73,6 +75,7 @@ def load_dataset(root: Path | str, *, on_problem: Literal["raise", "collect"] = 
     return clipset
 
 
+@readable()
 def survey_dataset(root: Path | str) -> ClipSet:
     """As `load_dataset`, but with CSVs that cannot be read among the `problems`, so that one does not hide another.
 

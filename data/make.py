@@ -50,7 +50,7 @@ def make_dataset(
     directory = Path(directory)
     counts = {"n_curated": n_curated, "n_noisy": n_noisy, "n_test": n_test}
     if min(counts.values()) < 0 or not sum(counts.values()):
-        raise DataError(f"{counts} makes no data set (make_dataset); use counts of 0 or more, not all 0")
+        raise DataError(f"{counts} makes no data set; use counts of 0 or more, not all 0")
     marker = _marker(seed, counts)
     if _holds(directory, marker):
         return directory
@@ -76,7 +76,7 @@ def _holds(directory: Path, marker: dict[str, Any]) -> bool:
     if not directory.exists():
         return False
     if not directory.is_dir():
-        raise DataError(f"{directory} is a file (make_dataset); name a new or empty folder")
+        raise DataError(f"{directory} is a file; name a new or empty folder")
     try:
         found = json.loads((directory / MARKER).read_text())
     except (OSError, ValueError):
@@ -85,7 +85,7 @@ def _holds(directory: Path, marker: dict[str, Any]) -> bool:
         return True
     if any(directory.iterdir()):
         what = "holds another set of sounds" if found else "is not empty"
-        raise DataError(f"{directory} {what} (make_dataset); name a new or empty folder, or delete it first")
+        raise DataError(f"{directory} {what}; name a new or empty folder, or delete it first")
     return False
 
 

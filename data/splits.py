@@ -36,7 +36,7 @@ def seed_split(n: int, seed: int, fraction: float = SEED_FRACTION) -> tuple[np.n
     n_validation = math.ceil(n * fraction)
     if not 0 < n_validation < n:
         raise DataError(
-            f"{n} clips cannot be split with a validation share of {fraction} (seed_split); "
+            f"{n} clips cannot be split with a validation share of {fraction}; "
             "use at least 2 clips and a share between 0 and 1"
         )
     order = np.random.default_rng(seed).permutation(n)
@@ -58,7 +58,10 @@ def training_split(
     names: list[SplitName] = [name for name, wanted in (("curated", curated), ("noisy", noisy)) if wanted]  # pyright: ignore
     chosen = clipset.split(*names)
     if not len(chosen):
-        raise DataError(f"{clipset.root} has no clips of {' or '.join(names) or 'no split'} to train on; choose others")
+        what = f"has no {' and no '.join(names)} clips" if names else "is to be trained on without any clips"
+        raise DataError(
+            f"{clipset.root} {what} (data.curated, data.noisy); set another of the two to true or add clips"
+        )
     if fold is not None:
         return _fold_split(clipset, chosen, seed, fold, n_folds)
     if clipset.has_labelled_test:

@@ -18,7 +18,9 @@ def k_fold(targets: np.ndarray, n_folds: int, seed: int) -> np.ndarray:
     """
     labels = np.asarray(targets) > 0  # (clip, class)
     if not 2 <= n_folds <= len(labels):
-        raise DataError(f"{len(labels)} clips cannot be dealt into {n_folds} folds (k_fold); use 2 to {len(labels)}")
+        raise DataError(
+            f"{len(labels)} clips cannot be dealt into {n_folds} folds (data.n_folds); use 2 to {len(labels)}"
+        )
     rng = np.random.default_rng(seed)
     folds = np.full(len(labels), -1, dtype=np.int64)
     wanted = np.tile(labels.sum(0) / n_folds, (n_folds, 1))  # (fold, class)

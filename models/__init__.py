@@ -2,6 +2,7 @@
 
 from .build import ARCHITECTURES, build
 from .heads import HEADS, Head
+from .options import OptionError
 from .tagger import Tagger
 
-__all__ = ["ARCHITECTURES", "HEADS", "Head", "Tagger", "build"]
+__all__ = ["ARCHITECTURES", "HEADS", "Head", "OptionError", "Tagger", "build"]

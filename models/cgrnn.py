@@ -1,6 +1,7 @@
 from torch import Tensor, nn
 
 from .heads import Head
+from .options import OptionError
 from .tagger import Tagger
 
 
@@ -41,9 +42,9 @@ class CGRNN(Tagger):
         **head_options,
     ) -> None:
         super().__init__()
-        n_hidden = n_hidden or 2 * channels
+        n_hidden = 2 * channels if n_hidden is None else n_hidden
         if n_mels < 2**self.n_blocks:
-            raise ValueError(f"n_mels is {n_mels}, but cgrnn halves it {self.n_blocks} times; give 16 or more")
+            raise OptionError(f"n_mels is {n_mels}, but cgrnn halves it {self.n_blocks} times; give 16 or more")
         blocks = []
         for block in range(self.n_blocks):
             n_in = 1 if block == 0 else channels

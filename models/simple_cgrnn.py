@@ -1,6 +1,7 @@
 from torch import Tensor, nn
 
 from .heads import Head
+from .options import OptionError
 from .tagger import Tagger
 
 
@@ -35,7 +36,7 @@ class SimpleCGRNN(Tagger):
         super().__init__()
         n_pooled = (n_mels - kernel + 1) // pool
         if n_pooled < 1:
-            raise ValueError(
+            raise OptionError(
                 f"n_mels is {n_mels}, too few for simple-cgrnn's kernel {kernel} and pool {pool}; make these smaller"
             )
         self.conv = nn.Conv1d(1, 1, kernel)

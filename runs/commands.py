@@ -1,20 +1,25 @@
 """What the commands do, with what a person sees on the way."""
 
+import os
+import time
 from pathlib import Path
 
-from rich import box
 from rich.table import Table
+from rich.text import Text
 
-from ..data import Problem, check_dataset, make_dataset
+from ..data import DataError, Problem, check_dataset, make_dataset
 from ..diagnostics.errors import RunError
 from . import demo as story
 from . import predict as prediction
-from .display import ERRORS, SCORES, counting, number, stdout, training
+from .display import ERRORS, SCORES, counting, fitted, number, stdout, training
 from .recipe import load_recipe
 from .run import Run
 from .task import prepare
 from .train import Trained
 from .train import train as train_recipe
+
+GIVEN_UP = {"same class\non top": 18, "gradient\nend/peak": 18, "what came of it": 12}
+"""Columns of the story's table that a narrow terminal does not show (see `fitted`)."""
 
 
 def train(
@@ -29,7 +34,8 @@ def train(
 ) -> Trained:
     """Train by a recipe given by name or file; without a data root, on the embedded data."""
     wanted = load_recipe(recipe, settings, iterations=iterations, seed=seed)
-    root = make_data(story.embedded_data(), seed=0) if data is None else data
+    check_writable(logs)
+    root = embedded_data() if data is None else data
     with counting("log-mel frames") as progress:
         task = prepare(wanted, root, progress=progress)
     if task.skipped:
@@ -51,38 +57,83 @@ def predict(name: str, logs: Path, data: Path, output: Path, *, skip_bad: bool) 
 
 
 def demo(logs: Path, *, quick: bool) -> list[story.Chapter]:
-    """Train the story on the embedded data and print what came of it."""
+    """Train the story on the embedded data, with a line as each run starts and ends, and print what came of it."""
     recipes = story.STORY if quick else story.WHOLE_STORY
-    data = make_data(story.embedded_data(), seed=0)
+    check_writable(logs)
+    data = embedded_data()
     with counting("runs of the story") as progress:
-        done: list[str] = []
+        since: dict[str, float] = {}
+        ended: list[str] = []
+
+        def started(recipe: str) -> None:
+            since[recipe] = time.monotonic()
+            print(f"{recipe} starts", flush=True)
 
         def told(recipe: str, run: Run) -> None:
-            done.append(recipe)
-            progress(len(done), len(recipes))
+            ended.append(recipe)
+            print(_ending(story.chapter(recipe, run), time.monotonic() - since[recipe]), flush=True)
+            progress(len(ended), len(recipes))
 
         progress(0, len(recipes))
-        chapters = story.tell_story(recipes, data, logs, story.QUICK_ITERATIONS if quick else None, told)
-    stdout().print(story_table(chapters), story.moral(chapters))
+        iterations = story.QUICK_ITERATIONS if quick else None
+        chapters = story.tell_story(recipes, data, logs, iterations, told, started)
+    console = stdout()
+    console.print(Text("One network, kept from learning and brought to it", "italic"))
+    console.print(story_table(chapters, console.width))
+    console.print(story.moral(chapters))
     return chapters
 
 
-def story_table(chapters: list[story.Chapter]) -> Table:
-    """The story as a table, every score beside what it must be held against."""
-    table = Table(title="One network, kept from learning and brought to it", title_justify="left", box=box.SIMPLE)
-    for heading in ("recipe", *SCORES, "gradient\nend/peak", "same class\non top", "what came of it"):
-        table.add_column(heading, justify="left" if heading[0] in "rw" else "right", no_wrap=True)
-    for chapter in chapters:
-        scores = [number(value) for value in (chapter.lwlrap, chapter.chance, chapter.constant)]
-        state = "[green]learns[/]" if chapter.learnt else "[red]at the constant level[/]"
-        table.add_row(chapter.recipe, *scores, number(chapter.gradient_end), f"{chapter.top_class_share:.0%}", state)
-    return table
+def _ending(chapter: story.Chapter, seconds: float) -> str:
+    lwlrap, chance, constant = (number(getattr(chapter, score)) for score in SCORES)
+    return f"{chapter.recipe} ends: lwlrap {lwlrap} (chance {chance}, constant {constant}) after {seconds:.0f} s"
+
+
+def story_table(chapters: list[story.Chapter], width: int) -> Table:
+    """The story as a table, every score beside what it must be held against, for a terminal of that many characters."""
+    columns = {"recipe": [Text(chapter.recipe) for chapter in chapters]}
+    columns |= {score: [Text(number(getattr(chapter, score))) for chapter in chapters] for score in SCORES}
+    columns |= {
+        "gradient\nend/peak": [Text(number(chapter.gradient_end)) for chapter in chapters],
+        "same class\non top": [Text(f"{chapter.top_class_share:.0%}") for chapter in chapters],
+        "what came of it": [_outcome(chapter) for chapter in chapters],
+    }
+    right = [heading for heading in columns if heading[0] not in "rw"]
+    return fitted(columns, width, given_up=GIVEN_UP, right=right)
+
+
+def _outcome(chapter: story.Chapter) -> Text:
+    return Text("learns", "green") if chapter.learnt else Text("at the constant level", "red")
 
 
 def make_data(directory: Path, seed: int) -> Path:
     """Write the embedded data set, or find it whole where it was written before."""
     with counting("clips of the embedded data") as progress:
         return make_dataset(directory, seed=seed, progress=progress)
+
+
+def check_writable(logs: Path) -> None:
+    """Learn before the work, rather than after, that no run can be made under `logs`.
+
+    Raises RunError.
+    """
+    there = next(folder for folder in (logs, *logs.absolute().parents) if os.path.exists(folder))
+    if not os.path.isdir(there):
+        raise RunError(f"no run can be made in {logs} ({there} is a file); choose another folder with --logs")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise RunError(f"no run can be made in {logs} ({there} may not be written); choose another with --logs")
+
+
+def embedded_data() -> Path:
+    """The embedded data set in the user's cache, made where it is not there yet.
+
+    Raises DataError naming FLATLINE_CACHE where the cache cannot be written.
+    """
+    place = story.embedded_data()
+    try:
+        return make_data(place, seed=0)
+    except DataError as error:
+        raise DataError(f"{error} (FLATLINE_CACHE names the folder of the cache)") from None
 
 
 def check_data(root: Path) -> list[Problem]:

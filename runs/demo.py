@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +31,7 @@ output bias started at the prior cures it. Attention on the input learns too, ro
 ran a double sigmoid is likely, not proven.)
 """
 
+Started = Callable[[str], None]
 Told = Callable[[str, Run], None]
 
 
@@ -67,24 +68,35 @@ def embedded_data() -> Path:
     return cache_root() / f"embedded-{VERSION}"
 
 
-def tell_story(recipes: tuple[str, ...], data: Path, logs: Path, iterations: int | None, told: Told) -> list[Chapter]:
+def tell_story(
+    recipes: tuple[str, ...],
+    data: Path,
+    logs: Path,
+    iterations: int | None,
+    told: Told,
+    started: Started = lambda recipe: None,
+) -> list[Chapter]:
     """Train every recipe, as many at a time as there are cores; one chapter each, in the recipes' order.
 
     told : called with a recipe's name and its run as each one ends
+    started : called with a recipe's name, from another thread, as each one starts
     Raises DemoError with the last line of what a failed run said.
     """
     at_once = min(len(recipes), n_cores())
+
+    def run(recipe: str) -> Run:
+        started(recipe)
+        return _train(recipe, data, logs, iterations, n_cores() // at_once)
+
     with ThreadPoolExecutor(at_once) as pool:
-        started = {
-            recipe: pool.submit(_train, recipe, data, logs, iterations, n_cores() // at_once) for recipe in recipes
-        }
+        futures = {pool.submit(run, recipe): recipe for recipe in recipes}
         try:
-            for recipe, future in started.items():
-                told(recipe, future.result())
+            for future in as_completed(futures):
+                told(futures[future], future.result())
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    return [chapter(recipe, future.result()) for recipe, future in started.items()]
+    return [chapter(recipe, future.result()) for future, recipe in futures.items()]
 
 
 def chapter(recipe: str, run: Run) -> Chapter:

@@ -1,12 +1,16 @@
 """What a person sees while something runs: progress on stderr, tables on stdout."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
 
 if TYPE_CHECKING:
     from .train import Reached
@@ -21,6 +25,42 @@ def stdout() -> Console:
     """For tables; 140 columns wide where it is no terminal."""
     console = Console()
     return console if console.is_terminal else Console(width=140)
+
+
+GAP = 2
+"""Characters between the columns of a table."""
+
+
+def fitted(
+    columns: Mapping[str, Sequence[Text]], width: int, *, given_up: Mapping[str, int], right: Collection[str]
+) -> Table:
+    """A table no wider than the terminal: nothing but the first column is ever broken, and that over several lines.
+
+    width : of the terminal, in characters
+    given_up : headings of columns left out where there is no room, in this order, each only while the first column
+        would have fewer characters than the number says (and than it needs)
+    right : headings of the columns set to the right
+    """
+    widths = {heading: max(map(cell_len, _lines(heading, cells))) for heading, cells in columns.items()}
+    (first, needed), *_ = widths.items()
+
+    def room() -> int:
+        return width - sum(widths.values()) + needed - GAP * (len(widths) - 1)
+
+    for heading, least in given_up.items():
+        if room() < min(needed, least):
+            del widths[heading]
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, GAP - 1, 0, 0), show_edge=False, pad_edge=False)
+    for heading in widths:
+        justify = "right" if heading in right else "left"
+        table.add_column(heading, justify=justify, no_wrap=heading != first, overflow="fold")
+    for cells in zip(*(columns[heading] for heading in widths), strict=True):
+        table.add_row(*cells)
+    return table
+
+
+def _lines(heading: str, cells: Sequence[Text]) -> list[str]:
+    return [*heading.splitlines(), *(cell.plain for cell in cells)]
 
 
 NARROW = 110

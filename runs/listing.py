@@ -11,11 +11,12 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
-from ..diagnostics.errors import FlatlineError
+from ..diagnostics.errors import FlatlineError, RunError
 from ..diagnostics.lwlrap import at_constant_level
 from .log import is_locked
 from .reading import ATTEMPTS
 from .run import Run
+from .segments import UNREADABLE as UNREADABLE_FILE
 from .segments import segment_bounds, segment_files
 
 LOGGER = logging.getLogger(__name__)
@@ -168,9 +169,16 @@ def _last_iteration(file: Path) -> int:
 
 
 def _rows(file: Path) -> list[dict[str, float | None]]:
-    with pq.ParquetFile(file) as parquet:
-        known = [name for name in SCORES if name in parquet.schema_arrow.names]
-        return parquet.read(columns=known, use_threads=False).to_pylist()
+    try:
+        with pq.ParquetFile(file) as parquet:
+            known = [name for name in SCORES if name in parquet.schema_arrow.names]
+            return parquet.read(columns=known, use_threads=False).to_pylist()
+    except FileNotFoundError:
+        raise
+    except UNREADABLE_FILE as error:
+        raise RunError(
+            f"{file} cannot be read ({error}); move it out of its folder to read the rest of the run"
+        ) from error
 
 
 def _time(info: dict[str, Any], key: str) -> datetime.datetime | None:

@@ -182,8 +182,11 @@ def claim(logs: Path, name: str, *, numbered: bool) -> Path:
     numbered : where `name` is taken, take `name-2`, `name-3` ... instead of refusing
     Raises RunError for a name that is no plain folder name, or is taken, or where the folder cannot be made.
     """
-    if name in ("", ".", "..") or Path(name).name != name:
-        raise RunError(f"{name!r} is no name for a run's folder; give one without / (a folder of runs is --logs)")
+    if name.startswith(".") or Path(name).name != name or not name:
+        raise RunError(
+            f"{name!r} is no name for a run's folder; give one without / and without a dot in front, "
+            "which would hide it (a folder of runs is --logs)"
+        )
     later = (f"{name}-{number}" for number in itertools.count(2)) if numbered else ()
     for candidate in itertools.chain([name], later):
         try:

@@ -1,4 +1,4 @@
-from ..models import Tagger, build
+from ..models import OptionError, Tagger, build
 from .recipe import Recipe, RecipeError
 
 
@@ -17,9 +17,11 @@ def build_network(recipe: Recipe, n_classes: int, n_mels: int) -> Tagger:
             options=model.options,
             head_options=model.head_options,
         )
-    except (ValueError, TypeError, RuntimeError) as error:  # ours, or what PyTorch says of a value it cannot take
-        options = {**model.options, **model.head_options}
+    except OptionError as error:
+        raise RecipeError(f"recipe {recipe.name}: {error}") from None
+    except (ValueError, TypeError, RuntimeError, MemoryError) as error:  # PyTorch: sizes that no memory holds, mostly
+        options = ", ".join(f"{name} {value}" for name, value in {**model.options, **model.head_options}.items())
         raise RecipeError(
-            f"{error} (building {model.architecture} with {model.head} and {options}, recipe {recipe.name}); "
-            "`flatline models` lists the options"
+            f"{model.architecture} with {model.head} cannot be built with {options or 'no options'} "
+            f"(recipe {recipe.name}: {error}); give smaller ones (`flatline models` lists them)"
         ) from None

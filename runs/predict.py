@@ -18,6 +18,7 @@ from ..data import (
     pad,
     scaling_from_dict,
 )
+from ..data.errors import readable, summarise
 from ..diagnostics.errors import RunError
 from .checkpoints import load_weights
 from .evaluate import scores_of
@@ -35,7 +36,10 @@ class Predictor:
 
     def __init__(self, run: Run) -> None:
         if not run.recipe or "data" not in run.info:
-            raise RunError(f"run {run.name} was recorded from a loop of its own and has no recipe to predict with")
+            raise RunError(
+                f"run {run.name} was recorded from a training loop of your own, so there is no recipe to build its "
+                "network by; give a run of `flatline train`"
+            )
         self.classes = run.classes
         self.settings, self.scaling = _inputs(run)
         self.recipe = recipe_from_dict(run.recipe, f"run {run.name}")
@@ -71,7 +75,7 @@ def predict(
     predictor = Predictor(run)
     paths, problems = clips_under(root)
     if problems and not skip_bad:
-        raise DataError(f"{problems[0]} ({len(problems)} such problems); or leave such clips out with --skip-bad")
+        raise DataError(summarise(problems, f"{len(problems)} clips cannot be used", "leave them out with --skip-bad"))
     features = extract(paths, predictor.settings, progress=progress, on_bad="skip" if skip_bad else "raise")
     table = pd.DataFrame(predictor.probabilities(features), columns=predictor.classes)
     table.insert(0, "fname", [path.name for path in paths])
@@ -79,10 +83,11 @@ def predict(
     return table.drop(index=[index for index, _ in features.bad]), left_out
 
 
+@readable()
 def clips_under(root: Path) -> tuple[list[Path], list[Problem]]:
     """The audio files of a plain folder, or the test clips of a data root and what is wrong with the others of them.
 
-    Raises DataError if there are none.
+    Raises DataError if there are none, or the folder may not be read.
     """
     if not root.is_dir():
         raise DataError(f"{root} is not a folder (--data); give a data root or a folder of audio files")

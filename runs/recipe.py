@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import math
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -146,13 +147,17 @@ def load_recipe(address: str | Path, settings: Iterable[str] = (), **overrides: 
     """A built-in recipe by name or one from a YAML file, with settings changed.
 
     settings : "key=value", dotted for inner keys ("model.head=mean"); the value is read as YAML
-    overrides : top-level keys; None leaves a key as it is
+    overrides : top-level keys, which the settings must not have too; None leaves a key as it is
     Raises RecipeError or UnknownNameError saying what is wrong, where, and what is known.
     """
     values, where = _read(address)
+    given = {key: value for key, value in overrides.items() if value is not None}
     for setting in settings:
+        key = setting.partition("=")[0]
+        if key in given:
+            raise RecipeError(f"{key} is given twice (--{key} {given[key]} and --set {setting}); give it once")
         _set(values, setting)
-    values.update({key: value for key, value in overrides.items() if value is not None})
+    values.update(given)
     return recipe_from_dict(values, where)
 
 
@@ -169,10 +174,37 @@ def _first_fault(error: pydantic.ValidationError, where: str) -> str:
     context = fault.get("ctx", {})
     if "error" in context:  # one of our own checks
         return str(context["error"])
-    key = ".".join(str(part) for part in fault["loc"])
+    path = [str(part) for part in fault["loc"]]
+    key = ".".join(path)
     if fault["type"] == "unexpected_keyword_argument":
         return str(unknown("key", key, _keys_beside(key), where))
-    return f"{key} is {fault['input']!r} ({where}): {fault['msg'][0].lower()}{fault['msg'][1:]}"
+    if fault["type"] == "invalid_key" or path[-1] == "[key]":
+        inside = ".".join(path[: path.index(str(fault["input"]))]) or "the recipe"
+        return f"{inside} has the key {fault['input']!r} ({where}), which is no name; give names as keys"
+    return f"{key} is {_shown(fault['input'])} ({where}); give {_wanted(fault)}"
+
+
+WANTED = {
+    "int": "a whole number, in digits",
+    "float": "a number",
+    "finite": "a number",
+    "bool": "true or false",
+    "string": "text",
+    "dict": "keys and values, as in {channels: 12}",
+    "dataclass": "keys and values, or set one key of it, as in --set model.head=mean",
+}
+"""What to give, by the first word of a pydantic fault's type."""
+
+
+def _wanted(fault: Any) -> str:
+    if fault["type"] == "literal_error":
+        return fault["ctx"]["expected"].replace("'", "")
+    return WANTED.get(fault["type"].partition("_")[0]) or fault["msg"]
+
+
+def _shown(value: Any) -> str:
+    """A value as a recipe's author wrote it."""
+    return "empty" if value is None else str(value).lower() if isinstance(value, bool) else repr(value)[:80]
 
 
 def _keys_beside(key: str) -> list[str]:
@@ -183,15 +215,18 @@ def _keys_beside(key: str) -> list[str]:
 
 def _read(address: str | Path) -> tuple[dict[str, Any], str]:
     built_in = BUILT_IN / f"{address}.yaml"
-    path = built_in if built_in.is_file() else Path(address)
-    if not path.is_file():
+    path = built_in if os.path.isfile(built_in) else Path(address)
+    if not os.path.isfile(path):  # unlike Path.is_file it takes any name
         raise unknown("recipe", str(address), recipe_names(), "neither built in nor a YAML file")
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise RecipeError(f"{path} is not YAML ({' '.join(str(error).split())}); see docs/recipes.md") from None
+    except OSError as error:
+        raise RecipeError(f"{path} cannot be read ({error.strerror}); check its permissions") from None
     if not isinstance(values, dict):
-        raise RecipeError(f"{path} holds {type(values).__name__}, not keys and values; see docs/recipes.md")
+        what = "is empty" if values is None else "holds a list" if isinstance(values, list) else "holds a single value"
+        raise RecipeError(f"{path} {what}, where a recipe has keys and values; see docs/recipes.md")
     return {"name": path.stem, **values}, f"recipe {path.stem}"
 
 
@@ -204,7 +239,7 @@ def _set(values: dict[str, Any], setting: str) -> None:
     for part in path:
         inner = values.setdefault(part, {})
         if not isinstance(inner, dict):
-            raise RecipeError(f"{part} holds {inner!r}, so {key} cannot be set (--set {setting}); set {part} itself")
+            raise RecipeError(f"{part} is {_shown(inner)}, so {key} cannot be set (--set {setting}); set {part} itself")
         values = inner
     try:
         values[last] = yaml.safe_load(text)

@@ -1,7 +1,9 @@
 """A run log read back; needs no torch."""
 
+import difflib
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,9 @@ LOGS = Path("logs")
 
 EVALUATION_COLUMNS = ("lwlrap", "lrap", "loss", "chance", "constant")
 
+MOST_NAMED = 8
+"""Runs that are named where one is not found."""
+
 
 def find_run(address: str | os.PathLike[str], logs: Path = LOGS) -> Path:
     """The folder of a run given by path or by a name under `logs`.
@@ -31,9 +36,30 @@ def find_run(address: str | os.PathLike[str], logs: Path = LOGS) -> Path:
     for path in places:
         if os.path.isfile(path / "run.json"):  # unlike Path.is_file it takes any name
             return path
-    names = sorted(path.parent.name for path in logs.glob("*/run.json"))
-    there = f"runs under {logs}: {', '.join(names)}" if names else f"there are no runs under {logs} yet"
-    raise RunError(f"no run at {' nor '.join(map(str, places))} (a run is a folder with a run.json); {there}")
+    looked = " nor ".join(map(_short, places))
+    raise RunError(f"no run at {looked} (a run is a folder with a run.json); {_runs_there(Path(address), logs)}")
+
+
+def _runs_there(address: Path, logs: Path) -> str:
+    """The runs beside that address, else those under `logs`, the nearest names first."""
+    folders = [logs] if address.parent == Path() else [address.parent, logs]
+    folder, names = next(((folder, names) for folder in folders if (names := _runs_in(folder))), (logs, []))
+    if not names:
+        return f"there are no runs under {_short(logs)} yet"
+    nearest = difflib.get_close_matches(address.name, names, MOST_NAMED, cutoff=0.0)
+    more = f" and {len(names) - MOST_NAMED} more (`flatline runs`)" if len(names) > MOST_NAMED else ""
+    return f"runs under {_short(folder)}: {', '.join(nearest)}{more}"
+
+
+def _runs_in(folder: Path) -> list[str]:
+    try:
+        return [path.name for path in folder.iterdir() if os.path.isfile(path / "run.json")]
+    except (OSError, ValueError):
+        return []
+
+
+def _short(path: Path) -> str:
+    return text if len(text := str(path)) <= 200 else f"{text[:200]}..."
 
 
 class Run:
@@ -100,6 +126,11 @@ class Run:
         return self.info.get("classes", [])
 
     @property
+    def gates(self) -> list[str]:
+        """Names of the gates of recurrent parameters, such as `gru.weight_hh_l0/z`."""
+        return self.info.get("gates", [])
+
+    @property
     def last_iteration(self) -> int | None:
         """The newest recorded iteration; None before the first flush."""
         return self._iterations.last_iteration()
@@ -119,8 +150,16 @@ class Run:
         return self._lists(self._iterations, column, self.parameters)
 
     def by_class(self, column: str) -> pd.DataFrame:
-        """Iteration x class of a list column (`lwlrap`, `positives`, `attention_entropy`, `attention_peak`)."""
-        return self._lists(self._iterations, column, self.classes)
+        """Iteration x class of a list column (`lwlrap`, `running_lwlrap`, `positives`, `attention_entropy` ...).
+
+        Of a map that is not over classes, such as a MultiheadAttention's, iteration x number of the map's column.
+        """
+        width = self._width(column)
+        return self._lists(self._iterations, column, self.classes if width <= len(self.classes) else range(width))
+
+    def by_gate(self, column: str) -> pd.DataFrame:
+        """Iteration x gate of a list column (`gate_gradient_norm`, `gate_weight_norm`, `gate_update_ratio`)."""
+        return self._lists(self._iterations, column, self.gates)
 
     @property
     def scalars(self) -> pd.DataFrame:
@@ -178,16 +217,24 @@ class Run:
         """Iterations that hold maps, ascending; `map` is which, None any."""
         return self._maps(clip).iterations(map)
 
-    def hidden_gradients(self, rnn: str) -> pd.DataFrame:
-        """Norm of dL/dh by iteration x frame bin of one RNN.
+    def hidden_gradients(self, rnn: str, *, direct: bool = False) -> pd.DataFrame:
+        """Norm of dL/dh_t by iteration x frame bin of one RNN, recurrence included; NaN where it was not replayed.
 
-        Raises RunError if the run did not record it.
+        rnn : path of its module; one layer and direction of several is `gru.l0`, `gru.l0_reverse` ...
+        direct : the term by way of each frame's output alone, which every iteration has
+        Raises RunError if the run did not record it, naming those that it did.
         """
-        column = f"hidden_gradient.{rnn}"
-        if column not in self._iterations.schema().names:
-            raise RunError(f"run {self.name} did not record the hidden gradient of {rnn!r}")
-        width = widest(self._iterations.table([column]).column(column))
-        return self._lists(self._iterations, column, list(range(width)))
+        kind = "hidden_gradient_direct." if direct else "hidden_gradient."
+        names = self._iterations.schema().names
+        if kind + rnn not in names:
+            recorded = ", ".join(name.removeprefix(kind) for name in names if name.startswith(kind)) or "none"
+            raise RunError(f"run {self.name} did not record the hidden gradient of {rnn!r}; recorded: {recorded}")
+        return self._lists(self._iterations, kind + rnn, range(self._width(kind + rnn)))
+
+    def _width(self, column: str) -> int:
+        """Length of a list column's longest list."""
+        values = self._iterations.table([column]).column(column)
+        return widest(values) if pa.types.is_list(values.type) else 0
 
     def events(self) -> list[dict[str, Any]]:
         """What happened, in order: skipped steps, findings, gaps."""
@@ -214,7 +261,8 @@ class Run:
     def _scalars(self, reader: SegmentReader) -> pd.DataFrame:
         return reader.table(reader.scalar_names()).to_pandas().set_index("iteration")
 
-    def _lists(self, reader: SegmentReader, column: str, labels: list[Any]) -> pd.DataFrame:
+    def _lists(self, reader: SegmentReader, column: str, labels: Sequence[Any]) -> pd.DataFrame:
+        labels = list(labels)
         table = reader.table([column])
         index = pd.Index(table.column("iteration").to_numpy(), name="iteration")
         if not pa.types.is_list(table.column(column).type):

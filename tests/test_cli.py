@@ -1,11 +1,16 @@
+import contextlib
+import fcntl
 import json
 import os
+import pty
 import re
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
+import termios
 import time
 import urllib.request
 from pathlib import Path
@@ -29,6 +34,37 @@ def flatline(*arguments, **options):
         text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1", **options},
     )
+
+
+def on_a_terminal(columns, *arguments):
+    """What a command writes on a terminal of that many columns, without colours."""
+    terminal, end = pty.openpty()
+    fcntl.ioctl(end, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
+    environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "flatline", *map(str, arguments)],
+        stdin=end,
+        stdout=end,
+        stderr=end,
+        env={**environment, "TERM": "xterm"},
+    )
+    os.close(end)
+    said = b""
+    with contextlib.suppress(OSError):  # how Linux says that the other end is closed
+        while chunk := os.read(terminal, 65536):
+            said += chunk
+    os.close(terminal)
+    assert process.wait() == 0, said
+    return re.sub(r"\x1b\[[0-9;]*m", "", said.decode())
+
+
+def unprivileged(*arguments, folder):
+    """The command in that folder as a user whom permissions bind; root is bound only without its capabilities."""
+    prefix = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all"] if not os.getuid() else []
+    if prefix and shutil.which("setpriv") is None:
+        pytest.skip("as root, permissions bind only by way of setpriv")
+    command = [*prefix, sys.executable, "-m", "flatline", *map(str, arguments)]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
 
 
 @pytest.fixture(scope="module")
@@ -154,6 +190,79 @@ def test_runs_lists_scores_and_json_holds_absolute_paths_and_nothing_else(traine
     assert "story-published" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("columns", [60, 80, 120])
+def test_no_terminal_is_too_narrow_for_whole_scores(trained, columns):
+    run, logs, _ = trained
+    said = on_a_terminal(columns, "runs", logs)
+    assert "…" not in said
+    assert max(map(len, said.splitlines())) <= columns
+    last = run.evaluations.iloc[-1]
+    for score in (last.lwlrap, last.chance, last.constant):
+        assert f" {score:.3f}" in said
+    assert ("architecture" in said and "loss" in said) == (columns == 120)
+
+
+def test_runs_of_a_file_or_of_a_folder_that_is_not_there_is_bad_input(tmp_path, capsys):
+    assert "does not exist; give the folder that holds the runs" in refused(capsys, "runs", tmp_path / "nowhere")
+    (tmp_path / "file").touch()
+    assert "file is a file; give the folder" in refused(capsys, "runs", tmp_path / "file", "--json")
+
+
+def test_the_usual_folder_of_runs_need_not_be_there_yet(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["runs"]) == 0
+    assert "There are no runs in logs" in capsys.readouterr().out
+
+
+def test_runs_says_why_a_run_cannot_be_read(tmp_path, capsys):
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "run.json").write_text("{ half")
+    assert main(["runs", str(tmp_path)]) == 0
+    said = capsys.readouterr()
+    assert re.search(r"broken is unreadable: .*run\.json cannot be read \(.*\)", said.out)
+    assert said.err == ""
+
+
+def test_the_version_is_asked_for_as_everywhere(capsys):
+    with pytest.raises(SystemExit, match="0"):
+        main(["--version"])
+    assert re.fullmatch(r"flatline \d+\.\d+\.\d+\S*\n", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("command", [("train", "story-plain"), ("demo", "--no-serve"), ("data", "make", "set")])
+def test_a_working_directory_that_may_not_be_written_is_one_message(command, tmp_path):
+    tmp_path.chmod(0o555)
+    done = unprivileged(*command, folder=tmp_path)
+    assert (done.returncode, done.stdout) == (2, ""), done.stderr
+    assert re.fullmatch(r"flatline: .*(logs|set) .*; choose another .*\n", done.stderr)
+
+
+def test_a_folder_of_clips_that_may_not_be_read_is_one_message_and_a_clip_is_a_problem(tiny_data, tmp_path):
+    root = shutil.copytree(tiny_data, tmp_path / "data")
+    clip = sorted((root / "test").iterdir())[0]
+    clip.chmod(0)
+    done = unprivileged("data", "check", root, folder=tmp_path)
+    assert done.returncode == 1
+    assert f"{clip}: cannot be read (Permission denied); check its permissions" in done.stdout
+    assert "1 problem, " in done.stdout
+    (root / "test").chmod(0)
+    for command in (("data", "check", root), ("train", "story-plain", "--data", root)):
+        done = unprivileged(*command, folder=tmp_path)
+        assert done.returncode == 2, done.stderr
+        assert re.fullmatch(rf"flatline: {root / 'test'} cannot be read \(Permission denied\); .*\n", done.stderr)
+    (root / "test").chmod(0o755)
+
+
+def test_a_key_given_in_two_ways_and_options_that_are_none_are_one_line_each(tiny_data, tmp_path, capsys):
+    train = ("train", "story-plain", "--data", tiny_data, "--logs", tmp_path)
+    assert "iterations is given twice" in refused(capsys, *train, "--iterations", "1", "--set", "iterations=0")
+    assert "give a whole number of 1 or more" in refused(capsys, *train, "--set", "model.options.n_hidden=0")
+    assert "give true or false" in refused(capsys, *train, "--set", "model.head_options.sigmoid=maybe")
+    assert "--set model.options={}" in refused(capsys, *train, "--set", "model.architecture=simple-cgrnn")
+    assert "without a dot in front" in refused(capsys, *train, "--name", ".hidden")
+    assert not list(tmp_path.iterdir())
+
+
 def test_runs_of_an_empty_folder_says_how_to_make_some(tmp_path, capsys):
     assert main(["runs", str(tmp_path)]) == 0
     assert "flatline demo" in capsys.readouterr().out
@@ -177,7 +286,8 @@ def test_data_check_counts_faults_and_fails_on_them(tiny_data, tmp_path, capsys)
     capsys.readouterr()
     assert main(["data", "check", str(broken), "--json"]) == 1
     problems = json.loads(capsys.readouterr().out)
-    assert {Path(problem["file"]).name for problem in problems} == {"a.wav", "train_curated.csv"}
+    faults = {Path(problem["file"]).name for problem in problems if not problem["note"]}
+    assert faults == {"a.wav", "train_curated.csv"}
     assert all(Path(problem["file"]).is_absolute() for problem in problems)
 
 

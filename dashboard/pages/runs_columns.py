@@ -64,11 +64,11 @@ _AT_LEAST: dict[str, Any] = {
 }
 
 COLUMNS: list[dict[str, Any]] = [
-    _text("name", "Run", 272, tooltipField="name", cellClass="run-name"),
-    _text("status", "State", 98, tooltipField="reason", cellStyle=_STATE),
+    _text("name", "Run", 270, tooltipField="name", cellClass="run-name"),
+    _text("status", "State", 108, tooltipField="reason", cellStyle=_STATE),
     _number("lwlrap", "lwlrap", 62, ".3f", cellStyle=_LEVEL, **_AT_LEAST),
     _number("chance", "Chance", 66, ".3f", filter=False),
-    _number("constant", "Constant level", 84, ".3f", filter=False),
+    _number("constant", "Constant level", 76, ".3f", filter=False),
     _text("at_constant_level", "At that level", 66, cellDataType=False, cellStyle=_LEVEL, headerTooltip=CONSTANT_LEVEL)
     | {"valueFormatter": _YES_NO, "filterValueGetter": {"function": "params.data.at_constant_level ? 'yes' : 'no'"}},
     _text("architecture", "Architecture", 104),

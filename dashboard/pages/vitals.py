@@ -106,7 +106,8 @@ def safe_header(path: Path) -> Any:
     try:
         return header(Run(path))
     except Exception as error:
-        return dmc.Alert(_reason(error, path.name), title="This run cannot be read", color="red")
+        reason = dmc.Alert(_reason(error, path.name), title="This run cannot be read whole", color="red")
+        return dmc.Stack([dmc.Title(path.name, order=2, style={"overflowWrap": "anywhere"}), reason], gap="sm")
 
 
 def _register_figure(app: Dash, logs: Path, graph_id: str) -> None:
@@ -159,4 +160,4 @@ def _card(graph_id: str, height: int) -> html.Div:
     config: Any = {**CONFIG, "toImageButtonOptions": {"filename": graph_id, "scale": 2}}
     graph = dcc.Graph(id=graph_id, figure=WAITING, config=config, style={"height": f"{height}px"})
     caption = dmc.Text(CAPTIONS[graph_id], size="sm", c="dimmed", className="caption")
-    return html.Div([dcc.Store(id=drawing(graph_id)), graph, caption], className="card")
+    return html.Div([dcc.Store(id=drawing(graph_id)), html.Div(graph, className="figure"), caption], className="card")

@@ -9,6 +9,7 @@ import pandas as pd
 from dash import html
 
 from ...diagnostics.lwlrap import at_constant_level
+from ...runs.damage import damage
 from ...runs.run import Run
 from ..captions import constant_level_alert, not_finite_alert
 from ..newest import Newest, newest_gradient, newest_loss, newest_score
@@ -57,7 +58,7 @@ def _heading(run: Run) -> dmc.Group:
 
 def _tiles(run: Run, scalars: pd.DataFrame, evaluations: pd.DataFrame) -> dmc.SimpleGrid:
     tiles = [_progress(run), *_scores(evaluations), _loss(scalars), _gradient(scalars), _learning_rate(scalars)]
-    return dmc.SimpleGrid(tiles, cols={"base": 3, "md": 4, "lg": 7}, spacing="sm")
+    return dmc.SimpleGrid(tiles, cols={"base": 2, "xs": 3, "md": 4, "lg": 7}, spacing="sm")
 
 
 def _progress(run: Run) -> html.Div:
@@ -101,9 +102,11 @@ def _learning_rate(scalars: pd.DataFrame) -> html.Div:
 def _alerts(run: Run, scalars: pd.DataFrame, evaluations: pd.DataFrame) -> list[dmc.Alert]:
     score, chance, constant = newest_score(evaluations), *_levels(evaluations)
     alerts = []
-    if run.last_iteration is None:
+    if missing := damage(run):
+        alerts.append(dmc.Alert(" ".join(missing), title="Part of this run is missing", color="red", id="damaged"))
+    elif run.last_iteration is None:
         alerts.append(_nothing_yet(run.status))
-    elif run.status in ("failed", "interrupted"):
+    if run.last_iteration is not None and run.status in ("failed", "interrupted"):
         alerts.append(dmc.Alert(_stopped(run), color=STATE_COLOURS[run.status], id="run-stopped"))
     since = {
         "loss": newest_loss(scalars).since,

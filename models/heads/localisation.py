@@ -2,6 +2,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from ..options import OptionError
 from ..pooling import masked_softmax_time, weighted_mean
 from .base import Head
 
@@ -11,10 +12,10 @@ Axis = Literal["class", "time"]
 def checked_axis(axis: str) -> Axis:
     """The softmax's axis.
 
-    Raises ValueError for anything but "class" and "time".
+    Raises OptionError for anything but "class" and "time".
     """
     if axis not in ("class", "time"):
-        raise ValueError(f"axis is {axis!r} (recipe, model.head_options); give class or time")
+        raise OptionError(f"axis is {axis!r} (model.head_options); give class or time")
     return axis
 
 

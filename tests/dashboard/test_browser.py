@@ -1,3 +1,5 @@
+import shutil
+
 import pytest
 from flatline.dashboard.figures.theme import DARK, LIGHT
 
@@ -162,10 +164,35 @@ def test_dark_and_light_are_switched_and_kept(open_page, logs):
     assert page.evaluate("document.body.getAttribute('data-ag-theme-mode')") == "light"
 
 
-@pytest.mark.parametrize("width", [1280, 1920, 2560])
+@pytest.mark.parametrize("width", [420, 1280, 1920, 2560])
 @pytest.mark.parametrize("path", ["/", "/run/story-attention/vitals"])
 def test_no_page_is_wider_than_its_window(open_page, logs, width, path):
     page = open_page(logs, path, viewport={"width": width, "height": 900})
     page.wait_for_selector(".ag-row, .main-svg")
     page.wait_for_load_state("networkidle") if path != "/" else page.wait_for_timeout(500)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("field", ["status", "head", "loss_kind", "started", "iterations"])
+def test_no_short_cell_of_the_table_is_cut_at_1280_pixels(open_page, logs, field):
+    page = open_page(logs)
+    page.wait_for_selector(".ag-row")
+    cut = "cells => cells.filter(cell => cell.scrollWidth > cell.clientWidth).map(cell => cell.innerText)"
+    assert page.locator(f".ag-cell[col-id={field}]").evaluate_all(cut) == []
+
+
+def test_on_a_narrow_window_figures_keep_the_width_that_their_labels_need(open_page, logs):
+    page = open_page(logs, "/run/story-attention/vitals", viewport={"width": 420, "height": 900})
+    wait_for_figures(page)
+    widths = page.locator(".js-plotly-plot .main-svg:first-child").evaluate_all(
+        "all => all.map(one => one.clientWidth)"
+    )
+    assert min(widths) >= 560
+
+
+def test_a_log_with_lost_files_says_so(open_page, simulated, tmp_path):
+    simulated.healthy(tmp_path / "run")
+    shutil.rmtree(tmp_path / "run" / "iterations")
+    page = open_page(tmp_path, "/run/run/vitals")
+    page.locator("#damaged").wait_for()
+    assert "evaluated at iteration 349, but iterations 0 to 348 are not there" in page.locator("#damaged").inner_text()

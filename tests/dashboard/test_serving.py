@@ -11,7 +11,10 @@ from flatline.diagnostics.errors import FlatlineError
 def test_a_port_that_is_taken_is_one_clear_error(logs):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(FlatlineError, match=rf"port {port} on 127\.0\.0\.1 cannot be had .*--port"):
+        with pytest.raises(
+            FlatlineError,
+            match=rf"^port {port} on 127\.0\.0\.1 cannot be had \(Address already in use\); choose .* --port$",
+        ):
             serve(logs, port=port)
 
 
@@ -19,6 +22,12 @@ def test_a_port_that_is_taken_is_one_clear_error(logs):
 def test_a_port_that_cannot_be_is_the_same_error(logs, port):
     with pytest.raises(FlatlineError, match="choose another with --port"):
         serve(logs, port=port)
+
+
+@pytest.mark.parametrize("host", ["300.1.1.1", "8.8.8.8", "a..b"])
+def test_a_host_that_cannot_be_is_told_as_such(logs, host):
+    with pytest.raises(FlatlineError, match=rf"^host {host} is no address of this machine; choose another with --host"):
+        serve(logs, host, port=0)
 
 
 def test_serving_says_when_it_is_ready_and_answers(logs):

@@ -1,4 +1,6 @@
+import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,7 +11,8 @@ from flatline.data import DataError, check_dataset
 @pytest.fixture
 def root(kaggle):
     return kaggle(
-        curated={f"{name}.wav": "Bark" for name in ("good", "gone", "empty", "cut", "text", "nan", "still")},
+        curated={"good.wav": "Meow"}
+        | {f"{name}.wav": "Bark" for name in ("gone", "empty", "cut", "text", "nan", "still")},
         noisy={"n.wav": "Bark"},
         test={"t.wav": "Bark", "leak.wav": "Bark"},
     )
@@ -57,6 +60,35 @@ def test_a_split_that_was_left_out_is_a_note(root):
     (problem,) = check_dataset(root)
     assert problem.note
     assert "train_noisy/ is absent" in problem.what
+
+
+def test_a_clip_that_may_not_be_read_is_a_problem_like_others(root, monkeypatch):
+    def refuse(path):
+        if path.name == "good.wav":
+            raise PermissionError(13, "Permission denied", str(path))
+        return 0
+
+    monkeypatch.setattr("flatline.data.audio.missing_bytes", refuse)
+    problem = found(check_dataset(root))["good.wav"]
+    assert problem.what == "cannot be read (Permission denied)"
+    assert problem.remedy.startswith("check its permissions")
+
+
+@pytest.mark.parametrize("what", ["", "train_curated", "test"])
+def test_a_folder_that_may_not_be_read_is_one_error_that_names_it(root, monkeypatch, what):
+    def guard(name, original):
+        def guarded(path, *given):
+            if str(path) == str(root / what):
+                raise PermissionError(13, "Permission denied", str(path))
+            return original(path, *given)
+
+        monkeypatch.setattr(name, guarded)
+
+    guard("os.scandir", os.scandir)
+    guard("pathlib.Path.iterdir", Path.iterdir)
+    guard("pathlib.Path.is_dir", Path.is_dir)
+    with pytest.raises(DataError, match=rf"{root / what} cannot be read \(Permission denied\); check its permissions"):
+        check_dataset(root)
 
 
 def test_the_same_clip_twice_in_training_is_no_leak(root):

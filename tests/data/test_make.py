@@ -75,9 +75,7 @@ def test_a_set_that_is_there_already_is_left_as_it_is(tmp_path, monkeypatch):
 
 def test_a_folder_with_another_set_is_refused(tmp_path):
     make_dataset(tmp_path / "set", seed=1, **FEW)
-    with pytest.raises(
-        DataError, match=r"set holds another set of sounds \(make_dataset\); name a new or empty folder"
-    ):
+    with pytest.raises(DataError, match=r"set holds another set of sounds; name a new or empty folder"):
         make_dataset(tmp_path / "set", seed=2, **FEW)
 
 
@@ -91,14 +89,14 @@ def test_a_set_made_with_other_knobs_is_another_set(tmp_path):
 
 def test_a_folder_with_anything_else_is_refused_and_left_alone(tmp_path):
     (tmp_path / "thesis.txt").write_text("precious")
-    with pytest.raises(DataError, match=r"is not empty \(make_dataset\); name a new or empty folder"):
+    with pytest.raises(DataError, match=r"is not empty; name a new or empty folder"):
         make_dataset(tmp_path, **FEW)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
 def test_a_file_in_place_of_the_folder_is_refused(tmp_path):
     (tmp_path / "set").touch()
-    with pytest.raises(DataError, match=r"set is a file \(make_dataset\)"):
+    with pytest.raises(DataError, match=r"set is a file; name a new"):
         make_dataset(tmp_path / "set", **FEW)
 
 
@@ -128,7 +126,7 @@ def test_a_folder_that_cannot_be_written_is_one_clear_error(tmp_path):
 
 @pytest.mark.parametrize("counts", [{"n_curated": 0, "n_noisy": 0, "n_test": 0}, {"n_curated": -1}])
 def test_no_clips_are_an_error(tmp_path, counts):
-    with pytest.raises(DataError, match=r"makes no data set \(make_dataset\); use counts of 0 or more"):
+    with pytest.raises(DataError, match=r"makes no data set; use counts of 0 or more"):
         make_dataset(tmp_path / "set", **counts)
 
 

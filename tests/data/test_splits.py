@@ -21,7 +21,7 @@ def test_the_seeds_split_is_random_and_repeats_for_a_seed():
 
 @pytest.mark.parametrize(("n", "fraction"), [(1, 0.33), (0, 0.33), (10, 0.0), (10, 1.0)])
 def test_a_split_with_an_empty_side_is_an_error(n, fraction):
-    with pytest.raises(DataError, match=rf"{n} clips cannot be split .* {fraction} \(seed_split\); use"):
+    with pytest.raises(DataError, match=rf"{n} clips cannot be split .* {fraction}; use"):
         seed_split(n, 0, fraction)
 
 
@@ -56,9 +56,11 @@ def test_noisy_clips_alone_are_folded_themselves(kaggle):
 
 def test_no_clip_to_train_on_is_an_error(kaggle):
     clipset = load_dataset(kaggle(curated=clips("a", 4)))
-    with pytest.raises(DataError, match=r"has no clips of noisy to train on; choose others"):
+    with pytest.raises(
+        DataError, match=r"has no noisy clips \(data\.curated, data\.noisy\); set another of the two to true"
+    ):
         training_split(clipset, curated=False, seed=0)
-    with pytest.raises(DataError, match="no clips of no split"):
+    with pytest.raises(DataError, match="is to be trained on without any clips"):
         training_split(clipset, curated=False, noisy=False, seed=0)
 
 

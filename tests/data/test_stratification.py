@@ -52,5 +52,5 @@ def test_clips_without_labels_fill_up_the_folds():
 
 @pytest.mark.parametrize("n_folds", [1, 5])
 def test_impossible_folds_are_an_error(n_folds):
-    with pytest.raises(DataError, match=rf"4 clips cannot be dealt into {n_folds} folds \(k_fold\); use 2 to 4"):
+    with pytest.raises(DataError, match=rf"4 clips cannot be dealt into {n_folds} folds \(data\.n_folds\); use 2 to 4"):
         k_fold(np.ones((4, 2)), n_folds, 0)

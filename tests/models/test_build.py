@@ -1,7 +1,6 @@
 import pytest
 import torch
 from flatline.models import ARCHITECTURES, HEADS, build
-from flatline.models.build import options_of
 
 SMALL = {
     "cgrnn": {"channels": 4, "n_hidden": 6},
@@ -107,8 +106,3 @@ def test_an_unknown_option_is_refused_with_those_that_are_known():
         build("cgrnn", "mean", n_classes=2, n_mels=32, head_options={"axis": "time"})
     with pytest.raises(ValueError, match=r"head scalar-attention .*known: none"):
         build("attention-only", "scalar-attention", n_classes=2, n_mels=32, head_options={"sigmoid": True})
-
-
-def test_options_are_a_class_s_keyword_only_arguments():
-    assert options_of(ARCHITECTURES["cgrnn"]) == ["channels", "n_hidden"]
-    assert options_of(HEADS["localisation"]) == ["sigmoid", "axis"]

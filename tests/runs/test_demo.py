@@ -1,5 +1,9 @@
+import io
+import re
+
 import pytest
-from flatline.runs import demo
+from flatline.diagnostics.errors import RunError
+from flatline.runs import commands, demo
 from flatline.runs.commands import story_table
 from rich.console import Console
 
@@ -10,8 +14,8 @@ def test_every_recipe_of_the_story_becomes_a_run_with_its_row(tiny_data, tmp_pat
         ("story-plain", "story-published"), tiny_data, tmp_path, 3, lambda *row: ended.append(row)
     )
     assert [chapter.recipe for chapter in chapters] == ["story-plain", "story-published"]
-    assert [recipe for recipe, _ in ended] == ["story-plain", "story-published"]
-    for chapter, (_, run) in zip(chapters, ended, strict=True):
+    assert sorted(recipe for recipe, _ in ended) == ["story-plain", "story-published"]
+    for chapter, (_, run) in zip(chapters, sorted(ended), strict=True):
         assert chapter.lwlrap == run.evaluations.lwlrap.iloc[-1]
         norms = run.series("gradient_norm_mean")
         assert chapter.gradient_end == pytest.approx(norms.mean() / norms.max())
@@ -31,10 +35,43 @@ def test_a_score_within_the_margin_of_the_constant_level_has_not_learnt():
     assert row(0.0901).learnt
 
 
+def shown(width):
+    console = Console(width=width, record=True, file=io.StringIO())
+    console.print(story_table([row(0.0712), row(0.4)], width))
+    return console.export_text()
+
+
 def test_the_table_shows_each_score_beside_chance_and_constant_level():
-    console = Console(width=140, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
-    console.print(story_table([row(0.0712), row(0.4)]))
-    first, second = [line for line in console.export_text().splitlines() if "story-plain" in line]
-    assert "0.071    0.060      0.070" in first
+    first, second = [line for line in shown(140).splitlines() if "story-plain" in line]
+    assert "0.071   0.060     0.070" in first
     assert "at the constant level" in first
     assert "learns" in second
+
+
+@pytest.mark.parametrize("width", [50, 60, 80, 120])
+def test_a_narrow_table_leaves_columns_out_and_shortens_none(width):
+    table = shown(width)
+    assert "…" not in table
+    assert max(map(len, table.splitlines())) <= width
+    for text in ("0.071", "0.060", "0.070", "0.400"):
+        assert text in table
+    assert ("same class" in table) == (width == 120)
+
+
+def test_each_run_is_told_as_it_starts_and_as_it_ends(monkeypatch, tmp_path, tiny_data, capsys):
+    monkeypatch.setattr(demo, "STORY", ("story-plain", "story-published"))
+    monkeypatch.setattr(demo, "QUICK_ITERATIONS", 2)
+    monkeypatch.setattr(commands, "embedded_data", lambda: tiny_data)
+    commands.demo(tmp_path / "logs", quick=True)
+    said = capsys.readouterr().out.split("One network")[0].splitlines()
+    for recipe in ("story-plain", "story-published"):
+        start, end = (line for line in said if line.startswith(f"{recipe} "))
+        assert start == f"{recipe} starts"
+        scores = r"lwlrap 0\.\d{3} \(chance 0\.\d{3}, constant 0\.\d{3}\)"
+        assert re.fullmatch(rf"{recipe} ends: {scores} after \d+ s", end)
+
+
+def test_logs_that_cannot_be_written_are_refused_before_the_work(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(RunError, match=r"no run can be made in .*file is a file\); choose another folder with --logs"):
+        commands.demo(tmp_path / "file" / "logs", quick=True)

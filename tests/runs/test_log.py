@@ -212,7 +212,7 @@ def test_a_name_that_is_taken_or_no_folder_name_is_refused(tmp_path):
     claim(tmp_path, "story", numbered=False)
     with pytest.raises(RunError, match=r"story is there already \(--name story\); choose another name"):
         claim(tmp_path, "story", numbered=False)
-    for name in ("../escape", "a/b", "", ".", ".."):
+    for name in ("../escape", "a/b", "", ".", "..", ".hidden"):
         with pytest.raises(RunError, match="no name for a run's folder; give one without /"):
             claim(tmp_path, name, numbered=False)
     assert [path.name for path in tmp_path.iterdir()] == ["story"]

@@ -89,9 +89,14 @@ def test_any_key_can_be_set(setting, path, value):
     assert type(found) is type(value)
 
 
-def test_later_settings_and_arguments_go_before_earlier_ones():
+def test_later_settings_go_before_earlier_ones_and_arguments_before_the_recipe():
     assert load_recipe("story-plain", ["seed=1", "seed=2"]).seed == 2
-    assert load_recipe("story-plain", ["seed=1"], seed=3, iterations=None).seed == 3
+    assert load_recipe("story-plain", ["iterations=1"], seed=3, iterations=None).seed == 3
+
+
+def test_a_key_that_is_set_and_given_as_an_argument_is_refused_with_both_values():
+    with pytest.raises(RecipeError, match=r"seed is given twice \(--seed 3 and --set seed=1\); give it once"):
+        load_recipe("story-plain", ["seed=1"], seed=3)
 
 
 def test_1e_3_in_a_file_is_a_number_though_yaml_says_it_is_text(tmp_path):
@@ -114,20 +119,53 @@ def test_an_unknown_key_lists_the_known_ones_of_its_level(setting, where, known)
 
 
 @pytest.mark.parametrize(
-    ("setting", "key", "value"),
+    ("setting", "key", "value", "wanted"),
     [
-        ("iterations=many", "iterations", "'many'"),
-        ("iterations=1.5", "iterations", "1.5"),
-        ("seed=null", "seed", "None"),
-        ("loss=mse", "loss", "'mse'"),
-        ("data.scaling=none", "data.scaling", "'none'"),
-        ("model=cgrnn", "model", "'cgrnn'"),
-        ("data.fold=x", "data.fold", "'x'"),
+        ("iterations=many", "iterations", "'many'", "a whole number, in digits"),
+        ("iterations=1.5", "iterations", "1.5", "a whole number, in digits"),
+        ("batch_size=1e10", "batch_size", "'1e10'", "a whole number, in digits"),
+        ("learning_rate=fast", "learning_rate", "'fast'", "a number"),
+        ("seed=null", "seed", "empty", "a whole number, in digits"),
+        ("seed=.inf", "seed", "inf", "a number"),
+        ("loss=mse", "loss", "'mse'", "bce-with-logits or bce"),
+        ("data.scaling=none", "data.scaling", "'none'", "fixed or standardise"),
+        ("data.mask=maybe", "data.mask", "'maybe'", "true or false"),
+        ("model=cgrnn", "model", "'cgrnn'", "keys and values, or set one key of it, as in --set model.head=mean"),
+        ("model.options=3", "model.options", "3", "keys and values, as in {channels: 12}"),
+        ("name=true", "name", "true", "text"),
+        ("data.fold=x", "data.fold", "'x'", "a whole number, in digits"),
     ],
 )
-def test_a_value_of_the_wrong_type_is_named_with_its_key(setting, key, value):
-    with pytest.raises(RecipeError, match=rf"^{key} is {value} \(recipe story-plain\): "):
+def test_a_value_of_the_wrong_type_is_named_with_its_key_and_what_to_give(setting, key, value, wanted):
+    with pytest.raises(RecipeError) as refused:
         load_recipe("story-plain", [setting])
+    assert str(refused.value) == f"{key} is {value} (recipe story-plain); give {wanted}"
+
+
+@pytest.mark.parametrize(
+    ("values", "where"),
+    [({1: 2}, "the recipe"), ({"model": {1: 2}}, "model"), ({"model": {"options": {1: 2}}}, r"model\.options")],
+)
+def test_a_key_that_is_no_name_is_said_with_its_place(values, where):
+    with pytest.raises(RecipeError, match=rf"^{where} has the key 1 \(recipe x\), which is no name; give names"):
+        recipe_from_dict(values, "recipe x")
+
+
+@pytest.mark.parametrize("address", ["x" * 5000, "a\0b"])
+def test_any_text_may_be_asked_for_as_a_recipe(address):
+    with pytest.raises(FlatlineError, match="unknown recipe"):
+        load_recipe(address)
+
+
+def test_a_recipe_that_may_not_be_read_is_named(tmp_path, monkeypatch):
+    (tmp_path / "mine.yaml").write_text("seed: 1")
+
+    def refuse(*given, **settings):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("pathlib.Path.read_text", refuse)
+    with pytest.raises(RecipeError, match=r"mine\.yaml cannot be read \(Permission denied\); check its permissions"):
+        load_recipe(tmp_path / "mine.yaml")
 
 
 @pytest.mark.parametrize(
@@ -147,7 +185,7 @@ def test_a_setting_without_key_or_value_shows_the_form(setting):
 
 
 def test_a_key_below_a_plain_value_is_refused():
-    with pytest.raises(RecipeError, match=r"seed holds 5, so seed\.a cannot be set"):
+    with pytest.raises(RecipeError, match=r"seed is 5, so seed\.a cannot be set"):
         load_recipe("story-plain", ["seed=5", "seed.a=3"])
 
 
@@ -156,7 +194,9 @@ def test_a_recipe_that_is_nowhere_lists_the_built_in_ones(tmp_path):
         load_recipe("nope")
 
 
-@pytest.mark.parametrize(("content", "what"), [("a: [", "is not YAML"), ("- 1", "holds list"), ("", "holds NoneType")])
+@pytest.mark.parametrize(
+    ("content", "what"), [("a: [", "is not YAML"), ("- 1", "holds a list"), ("3", "holds a single"), ("", "is empty")]
+)
 def test_a_file_that_holds_no_recipe_is_named(tmp_path, content, what):
     (tmp_path / "mine.yaml").write_text(content)
     with pytest.raises(RecipeError, match=rf"mine\.yaml {what}"):

@@ -188,6 +188,25 @@ def test_a_run_that_is_not_there_is_an_error_that_lists_those_that_are(run, monk
         Run(address)
 
 
+def test_of_many_runs_the_nearest_few_are_named(tmp_path):
+    for number in range(40):
+        RunLog(tmp_path / f"sweep-{number}").close()
+    RunLog(tmp_path / "story-plain").close()
+    with pytest.raises(RunError, match=r"; runs under \S+: story-plain, .* and 33 more") as refused:
+        Run("story-plane", logs=tmp_path)
+    assert str(refused.value).count("sweep-") == 7
+
+
+def test_beside_an_address_with_a_folder_the_runs_of_that_folder_are_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    RunLog(tmp_path / "logs" / "usual").close()
+    RunLog(tmp_path / "other" / "mine").close()
+    with pytest.raises(RunError, match=r"runs under other: mine$"):
+        Run("other/nope")
+    with pytest.raises(RunError, match=r"runs under logs: usual$"):
+        Run("nowhere/nope")
+
+
 def test_where_there_are_no_runs_that_is_said(tmp_path):
     with pytest.raises(RunError, match=r"there are no runs under .*empty yet"):
         Run("nope", logs=tmp_path / "empty")
