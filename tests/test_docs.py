@@ -6,6 +6,8 @@ from pathlib import Path
 
 import yaml
 from flatline.data import PRESETS
+from flatline.diagnostics.levels import SIGNALS
+from flatline.diagnostics.signal_table import with_table
 from flatline.runs.recipe import DataRecipe, ModelRecipe, Recipe, load_recipe, recipe_from_dict, recipe_names
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -44,3 +46,12 @@ def test_the_pages_table_of_the_story_says_what_the_recipes_hold():
         assert ("bias" in head) == recipe.prior_bias, name
         assert ("time-softmax" in head) == (recipe.model.head_options.get("axis") == "time"), name
     assert len(rows) == 6
+
+
+def test_the_table_of_signals_is_the_one_that_the_code_makes():
+    page = (DOCS / "signals.md").read_text(encoding="utf-8")
+    assert with_table(page) == page, "run: python -m flatline.diagnostics.signal_table docs/signals.md"
+    for kind in SIGNALS:
+        assert f"`{kind.subject}`" in page
+        for info in kind.infos:
+            assert f"| `{info.name}` |" in page

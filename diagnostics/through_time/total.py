@@ -38,10 +38,11 @@ def total_hidden_gradients(rnn: nn.RNNBase, call: RnnCall) -> HiddenGradients:
     kind = weight.device.type
     with torch.autocast(kind, enabled=False) if torch.amp.is_autocast_available(kind) else nullcontext():
         frames = Frames(call.lengths, call.inputs.shape[1], weight.device)
-        return _adjoints(rnn, call, frames, _replayed(rnn, call, frames, weight.dtype))
+        return _adjoints(rnn, call, frames, replayed(rnn, call, frames, weight.dtype))
 
 
-def _replayed(rnn: nn.RNNBase, call: RnnCall, frames: Frames, dtype: torch.dtype) -> list[Layer]:
+def replayed(rnn: nn.RNNBase, call: RnnCall, frames: Frames, dtype: torch.dtype) -> list[Layer]:
+    """Its layers, run again from the call's inputs."""
     layers: list[Layer] = []
     inputs = frames.without_padding(call.inputs.to(dtype))
     for layer in range(rnn.num_layers):
