@@ -24,7 +24,7 @@ test: $(VENV)/installed-test chromium
 story: $(VENV)/installed
 	$(BIN)/python tests/benchmarks/story.py $(STORY_ARGS)
 
-bench: $(VENV)/installed-test
+bench: $(VENV)/installed-bench
 	$(BIN)/python tests/benchmarks/run.py $(BENCH_ARGS)
 
 lint: $(VENV)/installed-dev
@@ -54,6 +54,10 @@ $(VENV)/installed: $(VENV)/bin/python pyproject.toml
 
 $(VENV)/installed-test: $(VENV)/installed
 	@$(call retry,$(INSTALL) --editable '.[test]')
+	@touch $@
+
+$(VENV)/installed-bench: $(VENV)/installed-test
+	@$(call retry,$(INSTALL) --editable '.[bench]')
 	@touch $@
 
 $(VENV)/installed-dev: $(VENV)/installed

@@ -13,7 +13,7 @@ LOGS = Path("logs")
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code (0 done, 1 failed, 2 bad usage or bad input, 130 interrupted)."""
-    arguments = parser().parse_args(argv)
+    arguments = parser().parse_args(_joined(sys.argv[1:] if argv is None else list(argv)))
     try:
         return arguments.run(arguments)
     except KeyboardInterrupt:
@@ -25,6 +25,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         if not type(error).__module__.startswith("flatline."):
             raise
         return _say(str(error), getattr(error, "exit_code", BAD_INPUT))
+
+
+def _joined(argv: list[str]) -> list[str]:
+    """`runs export` as one word: argparse cannot tell it from `runs LOGS`."""
+    words = argv[:2]
+    return [" ".join(words), *argv[2:]] if words in (["runs", "export"], ["runs", "import"]) else argv
 
 
 def parser() -> argparse.ArgumentParser:
@@ -73,6 +79,17 @@ def _add_reading(commands: Any) -> None:
     _add_address(dashboard)
     runs = _command(commands, "runs", _runs, "list the runs")
     runs.add_argument("logs", nargs="?", type=Path, metavar="LOGS", help="folder of the runs (default: logs)")
+    export = _command(commands, "runs export", _export, "write a run in another form")
+    export.add_argument("name", metavar="RUN", help="a folder, or a name under the logs")
+    export.add_argument(
+        "--format", choices=["tensorboard"], required=True, help="tensorboard: an event file of scalars"
+    )
+    export.add_argument("-o", "--output", type=Path, metavar="DIR", help="folder (default: tensorboard/RUN)")
+    bring = _command(commands, "runs import", _import, "make a run of TensorBoard's scalars, to look at it")
+    bring.add_argument("events", type=Path, metavar="EVENTS", help="an event file, or the folder of one run")
+    bring.add_argument("--name", help="name of the run's folder; left out, that of the events', numbered if taken")
+    for command in (export, bring):
+        _add_logs(command)
     _command(commands, "recipes", _recipes, "list the built-in recipes")
     _command(commands, "models", _models, "list architectures, heads and their options")
     for name in ("runs", "recipes", "models"):
@@ -162,6 +179,20 @@ def _runs(arguments: argparse.Namespace) -> int:
     from .runs.runs_table import print_runs
 
     print_runs(arguments.logs, as_json=arguments.json)
+    return DONE
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    from .runs.commands import export
+
+    print(export(arguments.name, arguments.logs, arguments.output).resolve())
+    return DONE
+
+
+def _import(arguments: argparse.Namespace) -> int:
+    from .runs.commands import import_events
+
+    print(import_events(arguments.events, arguments.logs, arguments.name).resolve())
     return DONE
 
 

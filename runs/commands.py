@@ -1,6 +1,7 @@
 """What the commands do, with what a person sees on the way."""
 
 import os
+import shutil
 import time
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from ..diagnostics.errors import RunError
 from . import demo as story
 from . import predict as prediction
 from .display import ERRORS, SCORES, counting, fitted, number, stdout, training
+from .log import claim
 from .recipe import load_recipe
 from .run import Run
 from .task import prepare
@@ -104,6 +106,30 @@ def story_table(chapters: list[story.Chapter], width: int) -> Table:
 
 def _outcome(chapter: story.Chapter) -> Text:
     return Text("learns", "green") if chapter.learnt else Text("at the constant level", "red")
+
+
+def export(name: str, logs: Path, folder: Path | None) -> Path:
+    """Write a run's scalars as TensorBoard events; returns their folder."""
+    from .tensorboard import export_tensorboard
+
+    run = Run(name, logs)
+    folder = Path("tensorboard") / run.name if folder is None else folder
+    export_tensorboard(run, folder)
+    return folder
+
+
+def import_events(events: Path, logs: Path, name: str | None) -> Path:
+    """Make a run under `logs` of TensorBoard events; its name is `name`, else that of the events, numbered if taken."""
+    from .tensorboard import import_tensorboard
+
+    check_writable(logs)
+    given = events.resolve()
+    path = claim(logs, name or (given.parent.name if given.is_file() else given.name), numbered=name is None)
+    try:
+        return import_tensorboard(events, path)
+    except BaseException:
+        shutil.rmtree(path)  # the claimed folder, and what was begun in it
+        raise
 
 
 def make_data(directory: Path, seed: int) -> Path:

@@ -19,6 +19,7 @@ import pandas as pd
 import pytest
 from flatline.cli import main
 from flatline.runs import commands
+from flatline.runs.log import RunLog
 from flatline.runs.run import Run
 
 README = Path(__file__).parent.parent / "README.md"
@@ -373,3 +374,41 @@ def test_listing_runs_imports_neither_torch_nor_librosa(trained):
         [sys.executable, "-c", script, "runs", trained[1]], capture_output=True, text=True, check=True
     )
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def recorded(path):
+    """A run of three iterations."""
+    log = RunLog(path, {"parameters": ["w"], "classes": ["a", "b"]})
+    for iteration in range(3):
+        log.append(
+            {
+                "iteration": iteration,
+                "wall_time": 1e9 + iteration,
+                "loss": 0.5 / (1 + iteration),
+                "gradient_norm": [0.1],
+            }
+        )
+    log.close()
+
+
+def test_a_run_goes_to_tensorboard_and_comes_back_numbered_where_its_name_is_taken(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("tbparse", reason="tbparse comes with the extra tensorboard")
+    monkeypatch.chdir(tmp_path)
+    recorded(tmp_path / "logs" / "mine")
+    assert main(["runs", "export", "mine", "--format", "tensorboard"]) == 0
+    assert main(["runs", "import", "tensorboard/mine"]) == 0
+    assert capsys.readouterr().out.split() == [
+        str(tmp_path / "tensorboard" / "mine"),
+        str(tmp_path / "logs" / "mine-2"),
+    ]
+    pd.testing.assert_series_equal(Run("mine").series("loss"), Run("mine-2").series("loss"))
+    assert main(["runs", "import", "nothing", "--name", "gone"]) == 2
+    assert "no scalars in nothing" in capsys.readouterr().err
+    assert not (tmp_path / "logs" / "gone").exists()
+
+
+def test_a_folder_of_runs_may_be_listed_whatever_it_is_called(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    recorded(tmp_path / "export" / "mine")
+    assert main(["runs", "./export"]) == 0
+    assert "mine" in capsys.readouterr().out

@@ -24,4 +24,10 @@ def test_the_walk_finds_every_package():
 
 @pytest.mark.parametrize("name", MODULES)
 def test_the_examples_of_a_module_run(name):
-    assert doctest.testmod(importlib.import_module(name), optionflags=doctest.ELLIPSIS).failed == 0
+    try:
+        module = importlib.import_module(name)
+    except ImportError as error:
+        if not name.startswith("flatline.runs.adapters."):
+            raise
+        pytest.skip(str(error))
+    assert doctest.testmod(module, optionflags=doctest.ELLIPSIS).failed == 0
