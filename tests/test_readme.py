@@ -14,11 +14,23 @@ def blocks():
     return re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), flags=re.DOTALL)
 
 
+class Net(torch.nn.Module):
+    """A GRU whose last state is classified."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gru = torch.nn.GRU(6, 4, batch_first=True)
+        self.linear = torch.nn.Linear(4, 3)
+
+    def forward(self, clips):
+        return self.linear(self.gru(clips)[0][:, -1])
+
+
 def loop_of_ones_own():
     """What the README's loop finds already there."""
     torch.manual_seed(0)
-    model = torch.nn.Linear(6, 3)
-    loader = [(torch.randn(8, 6), (torch.rand(8, 3) < 0.4).float()) for _ in range(5)]
+    model = Net()
+    loader = [(torch.randn(8, 5, 6), (torch.rand(8, 3) < 0.4).float()) for _ in range(5)]
     return {
         "model": model,
         "optimizer": torch.optim.Adam(model.parameters()),
