@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from flatline.data import extract, load_dataset, make_dataset, pad, resolve_features
-from timing import Benchmark, Timed, turn_about
+from timing import Timed, alone, turn_about
 
 BATCH = 32
 
@@ -44,4 +44,4 @@ def measure(repetitions: int) -> Timed:
     return timed
 
 
-BENCHMARKS = (Benchmark("cached epoch against extraction", "300 clips of the embedded set", 20, False, measure),)
+GROUPS = (alone("cached epoch against extraction", "300 clips of the embedded set", 20, False, measure),)

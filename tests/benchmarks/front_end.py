@@ -3,7 +3,7 @@
 import torch
 from flatline.models import build
 from flatline.models.simple_cgrnn import SimpleCGRNN
-from timing import Benchmark, Timed, turn_about
+from timing import Timed, alone, turn_about
 
 N_CLIPS, N_FRAMES, N_MELS = 4, 3024, 256
 
@@ -32,8 +32,8 @@ def measure(repetitions: int) -> Timed:
         torch.set_num_threads(threads)
 
 
-BENCHMARKS = (
-    Benchmark(
+GROUPS = (
+    alone(
         "front end of the simple net against a loop over frames",
         f"forward and backward, {N_CLIPS} clips of {N_FRAMES} frames x {N_MELS} mels, 1 thread",
         None,

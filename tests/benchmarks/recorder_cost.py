@@ -1,81 +1,157 @@
-"""What the recorder costs an iteration: CPU time with it over CPU time without."""
+"""What instruments cost an iteration: CPU time of the loop with one over that of the bare loop.
 
-import copy
+All cases of a net run in one process, on copies of one model that share their weights' memory, and have their turns of
+one iteration one after the other, in another order each round, so that what slows the machine for a while slows all
+alike. A process each would not do: by where its pages happen to lie, a whole process is up to 7 % faster or slower than
+another (measured, bare against bare), and a copy with memory of its own up to 3 %.
+"""
+
+import gc
+import random
+import statistics
 import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
 import torch
-from flatline import Recorder
-from flatline.models import build
-from timing import Benchmark, Timed, turn_about
-from torch.nn.functional import binary_cross_entropy_with_logits
+from instruments import BARE, CASES, Case
+from loop import Bench, Loop, Seconds, write_a_log
+from nets import NETS, Net
+from timing import Benchmark, Group, NotMeasured, Outcome, Timed
 
-N_CLASSES = 80
-
-
-class Loop:
-    """Training iterations on noise, with or without a recorder on them."""
-
-    def __init__(self, model: torch.nn.Module, clips: torch.Tensor, target: torch.Tensor, log: Path | None) -> None:
-        self.model, self.clips, self.target = model, clips, target
-        self.optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
-        self.recorder = None
-        if log is not None:
-            self.recorder = Recorder(model, self.optimizer, log=log, loss="bce-with-logits")
-
-    def __call__(self) -> None:
-        """One iteration."""
-        self.optimizer.zero_grad()
-        logits = self.model(self.clips)
-        loss = binary_cross_entropy_with_logits(logits, self.target)
-        loss.backward()
-        self.optimizer.step()
-        if self.recorder is not None:
-            self.recorder.step(loss=loss, logits=logits, target=self.target)
+WARM_UP = 1
+"""Rounds before the first that counts: a first iteration does what no other does."""
 
 
-def ratio(
-    architecture: str, options: dict[str, Any], shape: tuple[int, int, int], calls: int, repetitions: int
-) -> Timed:
-    """With over without, on identical nets with the seed's head; shape is (clip, frame, mel)."""
-    torch.manual_seed(0)
+class TakesTurns(Protocol):
+    """Whatever runs an iteration when it is its turn."""
+
+    def turn(self) -> Seconds:
+        """What it took."""
+        ...
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A case's iteration and the bare loop's in the same round."""
+
+    case: Seconds
+    bare: Seconds
+
+
+Repetitions = list[list[Pair]]
+
+
+def in_turns(loops: Mapping[Case, TakesTurns], repetitions: int, rounds: int) -> dict[Case, Repetitions | NotMeasured]:
+    """The iterations of every case but the bare loop; NotMeasured for one that failed, after which the others go on."""
+    order = random.Random(0)
+    pairs: dict[Case, Repetitions] = {case: [[] for _ in range(repetitions)] for case in loops if case is not BARE}
+    failed: dict[Case, NotMeasured] = {}
+    for number in range(-WARM_UP, repetitions * rounds):
+        due = [case for case in loops if case not in failed and (number < 0 or number % case.every == 0)]
+        took: dict[Case, Seconds] = {}
+        for case in order.sample(due, len(due)):
+            try:
+                held = scattered(order)
+                took[case] = loops[case].turn()
+                del held
+            except NotMeasured as fault:
+                failed[case] = fault
+        if BARE in failed:
+            return dict.fromkeys(pairs, failed[BARE])
+        bare = took.pop(BARE)
+        if number >= 0:
+            for case, seconds in took.items():
+                pairs[case][number // rounds].append(Pair(seconds, bare))
+    return {**pairs, **{case: fault for case, fault in failed.items()}}
+
+
+def scattered(order: random.Random) -> list[torch.Tensor]:
+    """Memory of random sizes, so that each turn finds another heap: one layout can make a loop 2 % slower, for good.
+
+    Source: Curtsinger and Berger 2013, "Stabilizer", section 2.
+    """
+    return [torch.empty(int(2 ** order.uniform(4, 18))) for _ in range(order.randrange(40))]
+
+
+def timed(repetitions: Repetitions) -> Timed:
+    """The ratio of each repetition; median, lowest and highest.
+
+    A ratio is the median over rounds of the loop's part (forward, backward, the optimiser's step and every hook in
+    them), which the machine's hiccups do not move, plus the mean of the instrument's own call over all repetitions:
+    there lies what falls due once in many iterations (a flush, a costly measurement), which a median would lose.
+    """
+    every = [pair for repetition in repetitions for pair in repetition]
+    step_s, bare_s = statistics.fmean(pair.case.step for pair in every), statistics.median(p.bare.total for p in every)
+    ratios = [
+        statistics.median((pair.case.total - pair.case.step) / pair.bare.total for pair in repetition) + step_s / bare_s
+        for repetition in repetitions
+        if repetition
+    ]
+    return Timed(
+        statistics.median(pair.case.total - pair.case.step for pair in every) + step_s,
+        bare_s,
+        statistics.median(ratios),
+        min(ratios),
+        max(ratios),
+        len(ratios),
+        step_s,
+        sum(pair.case.total for pair in every) / sum(pair.bare.total for pair in every),
+    )
+
+
+def measure(net: Net, chosen: Sequence[Benchmark], repetitions: int) -> list[Outcome]:
+    """The outcome of each chosen case of the net."""
+    asked = [_case(benchmark) for benchmark in chosen]
+    write_a_log()
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # waiting threads spin, and would be counted
-    model = build(architecture, "input-attention", n_classes=N_CLASSES, n_mels=shape[2], options=options)
-    clips, target = torch.randn(shape), (torch.rand(shape[0], N_CLASSES) < 0.015).float()
     try:
-        with tempfile.TemporaryDirectory() as folder:
-            with_recorder = Loop(copy.deepcopy(model), clips, target, Path(folder) / "run")
-            without = Loop(model, clips, target, None)
-            timed = turn_about(with_recorder, without, repetitions, calls)
-            assert with_recorder.recorder is not None
-            with_recorder.recorder.close()
+        with ExitStack() as stack:
+            outcomes: dict[Case, Outcome] = {}
+            loops = standing(net, (BARE, *asked), stack, outcomes)
+            gc.collect()
+            gc.freeze()  # a collection that one case sets off goes through what came since, not through them all
+            stack.callback(gc.unfreeze)
+            for case, pairs in in_turns(loops, repetitions, net.rounds).items():
+                outcomes[case] = pairs if isinstance(pairs, NotMeasured) else timed(pairs)
     finally:
         torch.set_num_threads(threads)
-    return timed
+    return [outcomes[case] for case in asked]
 
 
-BENCHMARKS = (
-    Benchmark(
-        "recorder on the demo's CGRNN",
-        "12 channels, 32 clips of 32 frames x 32 mels, 80 classes, standard level with maps, run log on disk, 1 thread",
-        1.05,
-        True,
-        lambda repetitions: ratio("cgrnn", {"channels": 12, "n_hidden": 128}, (32, 32, 32), 50, repetitions),
-    ),
-    Benchmark(
-        "recorder on the seed's CGRNN",
-        "64 channels, 4 clips of 63 frames (the seed: 252) x 64 mels, 80 classes, 1 thread",
-        None,
-        True,
-        lambda repetitions: ratio("cgrnn", {}, (4, 63, 64), 5, repetitions),
-    ),
-    Benchmark(
-        "recorder on the simple net",
-        "32 clips of 252 frames (the seed: 3,024) x 256 mels, 80 classes, 1 thread",
-        None,
-        True,
-        lambda repetitions: ratio("simple-cgrnn", {}, (32, 252, 256), 5, repetitions),
-    ),
-)
+def standing(net: Net, cases: Sequence[Case], stack: ExitStack, outcomes: dict[Case, Outcome]) -> dict[Case, Loop]:
+    """A loop for each case that can be put on; why not, for the others, goes into `outcomes`."""
+    bench, loops = Bench(net), {}
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+    for number, case in enumerate(cases):
+        if case.needs is not None and find_spec(case.needs) is None:
+            outcomes[case] = NotMeasured("not installed")
+            continue
+        try:
+            loops[case] = Loop(bench, case, folder / str(number), stack)
+        except NotMeasured as fault:
+            outcomes[case] = fault
+    return loops
+
+
+def benchmark(net: Net, case: Case) -> Benchmark:
+    """What is asked of one case on one net."""
+    return Benchmark(f"{net.name}: {case.name}", net.size, net.targets.get(case.name))
+
+
+def group(net: Net) -> Group:
+    """All cases on one net."""
+    return Group(tuple(benchmark(net, case) for case in CASES), partial(measure, net))
+
+
+def _case(of: Benchmark) -> Case:
+    return next(case for case in CASES if of.name.endswith(f": {case.name}"))
+
+
+GROUPS = tuple(group(NETS[key]) for key in ("seed", "simple", "demo"))

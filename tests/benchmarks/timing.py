@@ -3,13 +3,19 @@
 import os
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 
 @dataclass(frozen=True)
 class Timed:
-    """Medians over repetitions: CPU seconds of either way, and of their ratio (slow over fast), with its extremes."""
+    """Medians over repetitions: CPU seconds of either way, and of their ratio (slow over fast), with its extremes.
+
+    step_s : CPU seconds of an instrument's own call, where there is one; of_sums : all seconds over all seconds
+    """
+
+    unit: ClassVar[str] = "x"
 
     slow_s: float
     fast_s: float
@@ -17,29 +23,74 @@ class Timed:
     lowest: float
     highest: float
     repetitions: int
+    step_s: float | None = None
+    of_sums: float | None = None
+
+    @property
+    def figure(self) -> float:
+        """What is held against the target."""
+        return self.ratio
+
+
+@dataclass(frozen=True)
+class Grown:
+    """Median over pairs of processes of how much more memory one took than the other, in MB (10^6 bytes)."""
+
+    unit: ClassVar[str] = "MB"
+
+    added_mb: float
+    lowest: float
+    highest: float
+    repetitions: int
+
+    @property
+    def figure(self) -> float:
+        """What is held against the target."""
+        return self.added_mb
+
+
+class NotMeasured(Exception):
+    """Why there is no figure."""
+
+
+Outcome = Timed | Grown | NotMeasured
 
 
 @dataclass(frozen=True)
 class Benchmark:
-    """One measurement of a ratio.
+    """One figure.
 
-    target : what the ratio must reach; None where it only informs
-    at_most : whether the target is an upper bound
     size : what it was measured on
-    measure : repetitions -> Timed
+    target : what the figure must reach; None where it only informs
+    at_most : whether the target is an upper bound
     """
 
     name: str
     size: str
     target: float | None
-    at_most: bool
-    measure: Callable[[int], Timed]
+    at_most: bool = True
 
-    def verdict(self, ratio: float) -> str:
+    def verdict(self, figure: float) -> str:
         """met, short, or nothing where there is no target."""
         if self.target is None:
             return ""
-        return "met" if (ratio <= self.target if self.at_most else ratio >= self.target) else "short"
+        return "met" if (figure <= self.target if self.at_most else figure >= self.target) else "short"
+
+
+@dataclass(frozen=True)
+class Group:
+    """Benchmarks that are measured together.
+
+    measure : (those of them that are asked for, repetitions) -> an outcome each
+    """
+
+    benchmarks: tuple[Benchmark, ...]
+    measure: Callable[[Sequence[Benchmark], int], Sequence[Outcome]]
+
+
+def alone(name: str, size: str, target: float | None, at_most: bool, measure: Callable[[int], Timed]) -> Group:
+    """A group of one."""
+    return Group((Benchmark(name, size, target, at_most),), lambda chosen, repetitions: [measure(repetitions)])
 
 
 def cpu_seconds(work: Callable[[], object]) -> float:
@@ -52,7 +103,7 @@ def cpu_seconds(work: Callable[[], object]) -> float:
 def turn_about(slow: Callable[[], object], fast: Callable[[], object], repetitions: int, calls: int = 1) -> Timed:
     """Medians over repetitions of the time of `calls` calls of either, which alternate call by call; one call warms up.
 
-    Within a repetition times are summed, so that work that falls due once in many calls (a flush) is counted.
+    Within a repetition times are summed, so that work that falls due once in many calls is counted.
     """
     slow(), fast()
     sums = []
@@ -70,3 +121,18 @@ def turn_about(slow: Callable[[], object], fast: Callable[[], object], repetitio
 def n_cores() -> int:
     """CPU cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def machine() -> dict[str, Any]:
+    """What figures depend on besides the code: cores, how busy they are, versions."""
+    import platform
+    from importlib.metadata import version
+
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
+    return {
+        "cores": n_cores(),
+        "load": round(load, 1),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "torch": version("torch"),
+    }
