@@ -34,7 +34,7 @@ class PinnedClips:
         SignalInfo(
             "gate_openness.<rnn>",
             "[0, 1], by gate",
-            "mean of each gate over the pinned clips, their frames and the units: 0 shut, 1 open (a GRU's z keeps the past)",
+            "mean of each gate over the pinned clips: 0 shut, 1 open (a GRU's z keeps the past)",
         ),
     )
 

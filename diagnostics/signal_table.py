@@ -1,4 +1,4 @@
-"""The table of signals for the docs, made from the code: `python -m flatline.diagnostics.signal_table docs/signals.md`."""
+"""The docs' table of signals, made from the code: `python -m flatline.diagnostics.signal_table docs/signals.md`."""
 
 import sys
 from pathlib import Path

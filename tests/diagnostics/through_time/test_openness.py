@@ -6,7 +6,8 @@ from torch import nn
 
 def by_hand(rnn, suffix, inputs):
     """Mean of each gate of one layer and direction, frame by frame, and the layer's outputs."""
-    w, v, b, d = (getattr(rnn, f"{kind}_{suffix}").detach() for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))
+    kinds = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+    w, v, b, d = (getattr(rnn, f"{kind}_{suffix}").detach() for kind in kinds)
     h = inputs.new_zeros(len(inputs), rnn.hidden_size)
     c, gates, outputs = h, [], []
     frames = range(inputs.shape[1])
