@@ -1,6 +1,7 @@
 """Which gate of a recurrent layer each block of rows of its weights belongs to."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from torch import Tensor, nn
@@ -34,6 +35,7 @@ class Pieces:
         cuts = _cuts(model)
         self.parameters = [parameter for _, parameter in model.named_parameters()]
         self.names = [name for name, _ in model.named_parameters()]
+        self._model = model
         self.counts = [max(len(cuts.get(name, ())), 1) for name in self.names]
         self.gates = [f"{name}/{gate}" for name in self.names for gate in cuts.get(name, ())]
         cut = np.array(self.counts) > 1
@@ -59,6 +61,24 @@ class Pieces:
         of_gates[gates[gates >= 0]] = norms[gates >= 0]
         return of_parameters, of_gates
 
+    def replaced(self) -> list[int]:
+        """Places of the parameters in whose stead the model has others now, under the same names or others."""
+        homes: dict[str, Any] = {}
+        places = []
+        for place, (name, was) in enumerate(zip(self.names, self.parameters, strict=True)):
+            path, _, leaf = name.rpartition(".")
+            if path not in homes:
+                homes[path] = _module_at(self._model, path)
+            if homes[path] is None or homes[path]._parameters.get(leaf) is not was:
+                places.append(place)
+        return places
+
+    def leave_out(self, places: Sequence[int], of_parameters: np.ndarray, of_gates: np.ndarray) -> None:
+        """NaN in norms (parameter,) and (gate,) for the parameters at `places`."""
+        if places:
+            of_parameters[list(places)] = np.nan
+            of_gates[[gate for gate in self._layout(tuple(places))[1] if gate >= 0]] = np.nan
+
     def _layout(self, places: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
         """Of each piece of the parameters at `places`: its parameter, and its gate or -1."""
         if places not in self._layouts:
@@ -70,6 +90,14 @@ class Pieces:
             ]
             self._layouts[places] = np.array(owners, dtype=int), np.array(gates, dtype=int)
         return self._layouts[places]
+
+
+def _module_at(model: nn.Module, path: str) -> nn.Module | None:
+    """The module at a path, None where there is none any more."""
+    module: nn.Module | None = model
+    for name in path.split(".") if path else ():
+        module = None if module is None else module._modules.get(name)
+    return module
 
 
 def _cuts(model: nn.Module) -> dict[str, tuple[str, ...]]:

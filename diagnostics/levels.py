@@ -34,9 +34,9 @@ SIGNALS: tuple[type[Signal], ...] = (
 LEVELS: dict[str, tuple[str, ...]] = {
     "light": ("gradients", "outputs", "labels"),
     "standard": ("gradients", "weights", "outputs", "labels", "classes", "attention", "recurrent", "hidden_gradients"),
-    "deep": tuple(signal.subject for signal in SIGNALS),
+    "deep": (*(signal.subject for signal in SIGNALS), "openness"),
 }
-"""Subjects by level."""
+"""Subjects by level; openness, of gates, is measured on the pinned clips at each evaluation (`pinned`)."""
 
 REPLAY_SHARE = {"deep": 0.04}
 """Of the training time that replays of RNNs may take, where it is not 1 %; ours, from what each level may cost."""
@@ -81,7 +81,7 @@ def subjects_of(level: str | Sequence[str]) -> set[str]:
     ['gradients', 'labels', 'outputs', 'recurrent']
     """
     names = [level] if isinstance(level, str) else list(level)
-    known = {**LEVELS, **{kind.subject: (kind.subject,) for kind in SIGNALS}}
+    known = {**LEVELS, **{subject: (subject,) for subject in LEVELS["deep"]}}
     for name in names:
         if name not in known:
             raise unknown("level", str(name), list(known), "Recorder")

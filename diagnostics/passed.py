@@ -1,12 +1,14 @@
 """What a training loop passes to `Recorder.step`, checked, and several calls of it as one row."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from . import device
 from .errors import ShapeError
-from .targets import counted_clips, multi_hot
+from .targets import as_number, as_scores, check_shape, counted_clips, multi_hot
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,64 @@ class Passed:
             return self
         hot = multi_hot(self.target, self.outputs.shape[1], self.where)
         return replace(self, target=hot, n_clips=counted_clips(self.target, hot))
+
+
+class Intake:
+    """Checks what a loop passes, and learns from it the number of classes and whether the model gives logits.
+
+    classes : names, in the order of the scores; None numbers them once they are seen
+    tell : called with what was learnt, by name
+    """
+
+    def __init__(self, classes: Sequence[str] | None, tell: Callable[..., None]) -> None:
+        self.classes = None if classes is None else list(classes)
+        self.output_kind: str | None = None
+        self._tell = tell
+
+    def passed(
+        self, loss: Any, logits: Any, probabilities: Any, target: Any, unclipped_norm: Any, where: str
+    ) -> Passed:
+        """One call of `step`.
+
+        Raises ShapeError where its parts do not fit together.
+        """
+        outputs = self.outputs(logits, probabilities, where)
+        labels, n_clips = self._labels(target, outputs, where)
+        unclipped = as_number(unclipped_norm, "unclipped_norm", where)
+        return Passed(as_number(loss, "loss", where), outputs, labels, n_clips, unclipped, where)
+
+    def outputs(self, logits: Any, probabilities: Any, where: str) -> Any:
+        """(clip, class) float32, whichever was given; None where neither was.
+
+        Raises ShapeError for both, for other dimensions, and for a number of classes that is not that of their names.
+        """
+        given = the_one_given(logits, probabilities, where)
+        if given is None:
+            return None
+        outputs = as_scores(given, where)
+        if self.classes is None:
+            self.classes = [str(number) for number in range(outputs.shape[1])]
+            self._tell(classes=self.classes)
+        if len(self.classes) != outputs.shape[1]:
+            raise ShapeError(
+                f"the output has {outputs.shape[1]} classes but classes= names {len(self.classes)} ({where}); "
+                "build both from the same class list"
+            )
+        if self.output_kind is None:
+            self.output_kind = "logits" if logits is not None else "probabilities"
+            self._tell(output_kind=self.output_kind)
+        return outputs
+
+    def _labels(self, target: Any, outputs: Any, where: str) -> tuple[Any, int]:
+        """The target and how many clips of it count; from a GPU as it is, and -1: it is read when the row is made."""
+        if target is None or self.classes is None:
+            return None, 0
+        check_shape(target, len(self.classes), where)
+        check_same_clips(outputs, target, where)
+        if device.is_on_device(target):
+            return target.detach().clone(), -1
+        labels = multi_hot(target, len(self.classes), where)
+        return labels, counted_clips(target, labels)
 
 
 def pooled(parts: list[Passed]) -> Passed:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -43,10 +44,17 @@ class PinnedClips:
     ) -> None:
         self.model, self.clips, self.kinds, self.with_gates = model, dict(clips), dict(kinds), with_gates
 
+    def columns(self) -> list[SignalInfo]:
+        """What the evaluations' rows have of the clips."""
+        of_clips = [replace(self.infos[0], name=f"scores.{clip}") for clip in self.clips]
+        rnns = gated_modules(self.model) if self.clips and self.with_gates else {}
+        return of_clips + [replace(self.infos[1], name=f"gate_openness.{path}") for path in rnns]
+
     def description(self) -> dict[str, Any]:
         """Names of the clips, and of the gates of each `gate_openness` column."""
-        rnns = [module for module in gated_modules(self.model).items() if self.clips and self.with_gates]
-        return {"clips": list(self.clips), "open_gates": {path: open_gates(rnn) for path, rnn in rnns}}
+        rnns = gated_modules(self.model) if self.clips and self.with_gates else {}
+        gates = {path: open_gates(rnn) for path, rnn in rnns.items()}
+        return {"clips": list(self.clips), **({"open_gates": gates} if gates else {})}
 
     @torch.no_grad()
     def measure(self) -> tuple[dict[str, np.ndarray], dict[str, Maps]]:

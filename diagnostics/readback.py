@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from . import device
+
 ROWS = 50
 """Iterations that are copied together, as many as a run log flushes; ours."""
 
@@ -20,13 +22,13 @@ class Readback:
     """Iterations whose values are on their way to the host, in order.
 
     What is given is any tree of dicts, lists, tuples and dataclasses; it comes back with numpy arrays for tensors. As
-    long as no tensor in it is on a GPU it comes back at once. Otherwise iterations are gathered, copied by one
+    long as no tensor in it is on a device it comes back at once. Otherwise iterations are gathered, copied by one
     asynchronous copy into pinned memory, and come back when that copy is seen to be over.
     """
 
     def __init__(self) -> None:
         self._gathered: list[Any] = []
-        self._copies: list[_Copy] = []
+        self._copies: list[_Copies] = []
         self._since = time.monotonic()
 
     def put(self, tree: Any) -> list[Any]:
@@ -46,9 +48,9 @@ class Readback:
         return self._arrived(wait=True)
 
     def _start(self) -> None:
-        if self._gathered:
-            self._copies.append(_Copy(self._gathered))
-            self._gathered = []
+        gathered, self._gathered = self._gathered, []  # gone even if there is no memory for a copy: told, not retried
+        if gathered:
+            self._copies.append(_Copies(gathered))
 
     def _arrived(self, wait: bool = False) -> list[Any]:
         trees: list[Any] = []
@@ -57,32 +59,31 @@ class Readback:
         return trees
 
 
-class _Copy:
-    """Trees whose GPU tensors are being copied: one buffer and one copy for each device and type."""
+class _Copies:
+    """Trees whose device tensors are being copied: one buffer and one copy for each device and type."""
 
     def __init__(self, trees: list[Any]) -> None:
         tensors: list[Tensor] = []
-        self._trees = mapped(trees, lambda tensor: _Place(tensors, tensor) if tensor.device.type != "cpu" else tensor)
+        self._trees = mapped(
+            trees, lambda tensor: _Place(tensors, tensor) if device.is_on_device(tensor) else tensor.detach()
+        )
         self._shapes = [tensor.shape for tensor in tensors]
         self._groups: dict[tuple[torch.device, torch.dtype], list[int]] = {}
         for index, tensor in enumerate(tensors):
             self._groups.setdefault((tensor.device, tensor.dtype), []).append(index)
-        self._buffers = {
-            key: to_pinned(torch.cat([tensors[index].reshape(-1) for index in members]))
+        self._copies = {
+            key: device.Copy(torch.cat([tensors[index].reshape(-1) for index in members]))
             for key, members in self._groups.items()
         }
-        self._events = [_recorded(device) for device in {device for device, _ in self._groups} if device.type == "cuda"]
 
     def is_over(self) -> bool:
-        return all(event.query() for event in self._events)
+        return all(copy.is_over() for copy in self._copies.values())
 
     def result(self) -> list[Any]:
-        for event in self._events:
-            event.synchronize()
         arrays: dict[int, np.ndarray] = {}
         for key, members in self._groups.items():
             sizes = [self._shapes[index].numel() for index in members]
-            for index, part in zip(members, self._buffers[key].split(sizes), strict=True):
+            for index, part in zip(members, self._copies[key].result().split(sizes), strict=True):
                 arrays[index] = _array(part.reshape(self._shapes[index]))
         return mapped(self._trees, _array, lambda place: arrays[place.index])
 
@@ -118,25 +119,12 @@ def mapped(
     return tree
 
 
-def to_pinned(flat: Tensor) -> Tensor:
-    """A copy on the host that is still under way; pageable memory where none can be pinned."""
-    return torch.empty(flat.shape, dtype=flat.dtype, pin_memory=flat.device.type == "cuda").copy_(
-        flat, non_blocking=True
-    )
-
-
-def _recorded(device: torch.device) -> Any:
-    event = torch.cuda.Event()
-    event.record(torch.cuda.current_stream(device))
-    return event
-
-
 def _on_device(tree: Any) -> bool:
     found = False
 
     def look(tensor: Tensor) -> Tensor:
         nonlocal found
-        found = found or tensor.device.type != "cpu"
+        found = found or device.is_on_device(tensor)
         return tensor
 
     mapped(tree, look)

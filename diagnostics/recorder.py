@@ -1,6 +1,7 @@
 """The recorder: rows of what happened inside a training loop, for any sink with `append(row)`."""
 
 import time
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
@@ -11,25 +12,22 @@ from torch.optim import Optimizer
 
 from .errors import AttachError, ShapeError, unknown
 from .evaluation import evaluation_row
-from .levels import Chosen
+from .levels import Chosen, subjects_of
+from .loss_scaling import LossScaling
 from .order import StepOrder
 from .parts import parameter_parts
-from .passed import Passed, check_same_clips, the_one_given
+from .passed import Intake, Passed, check_same_clips
 from .pinned import PinnedClips
 from .readback import Readback
 from .rows import Captured, Rows
 from .signals import GradientNorms, SignalInfo
 from .signals.weighting import check_kinds
-from .subject import announced_maps, as_optimizers, can_skip, is_writer, loss_scale, multihead_maps, unwrapped
+from .subject import announced_maps, as_optimizers, is_writer, multihead_maps, unwrapped
 from .targets import (
     RunningPrior,
     as_mask,
     as_number,
     as_numpy,
-    as_scores,
-    check_shape,
-    counted_clips,
-    is_on_device,
     multi_hot,
 )
 from .telling import Nowhere, Sink, Teller
@@ -49,7 +47,8 @@ ROW_INFOS = (
 class Recorder:
     """Records a training loop from the inside, one row an iteration.
 
-    model : any nn.Module; inside torch.compile or DistributedDataParallel the network itself is recorded
+    model : any nn.Module; inside torch.compile or DistributedDataParallel the network itself is recorded. One that was
+        compiled and called before has no maps, states and activations: the compiler sees no hook that comes later
     optimizer : one or several; their steps are where gradient norms are read
     log : anything with `append(row)`
     classes : names, in the order of the scores; None numbers them
@@ -58,8 +57,8 @@ class Recorder:
     level : "light", "standard" or "deep" (LEVELS), a subject of theirs, or several: ["light", "recurrent"]
     attention : {"path.to.module": kind} of modules that give maps (clip, frame, class), "path[1]" for one of several
         outputs; None asks the model, and takes the weights of each nn.MultiheadAttention that gives them
-    scaler : the GradScaler, if there is one: a call of `step` after which no optimiser stepped is then a skipped row;
-        without a scaler, or with one that is not enabled, it is accumulation, pooled into the next row
+    scaler : the GradScaler, if there is one: a call of `step` after which no optimiser stepped, but `scaler.update` was
+        called, is then a skipped row; otherwise it is accumulation, pooled into the next row
     pinned : {name: (frame, mel) tensor, or whatever one clip of the model's input is}: scored and mapped at each
         evaluation
     activations : paths of modules whose outputs are looked at, at any level
@@ -93,22 +92,24 @@ class Recorder:
             raise AttachError("on_finding= needs detectors, which this version does not have (Recorder); leave it out")
         self.model, self.loss, self.scaler = unwrapped(model), loss, scaler
         self.log = log if is_writer() else Nowhere()
-        self.classes = None if classes is None else list(classes)
         self.iteration, self.epoch = 0, 0
         announced = announced_maps(self.model) if attention is None else dict(attention)
         check_kinds(announced, {path for path, _ in self.model.named_modules()})
         kinds = announced if attention is not None else {**announced, **multihead_maps(self.model)}
-        self._signals = Chosen(level, kinds, activations, partial(loss_scale, scaler)).signals()
+        self._scaling = LossScaling(scaler)
+        self._signals = Chosen(level, kinds, activations, self._scaling.factor).signals()
         self._parts = parameter_parts(self.model, [name for name, _ in self.model.named_parameters()], announced)
         self.maps = announced if any(signal.subject == "attention" for signal in self._signals) else {}
         if not is_writer():
             self._signals = self._signals[:1]
         assert isinstance(self._signals[0], GradientNorms)
         self._gradients = self._signals[0]
-        self._pinned = PinnedClips(self.model, (pinned or {}) if is_writer() else {}, self.maps)
+        self._pinned = PinnedClips(
+            self.model, (pinned or {}) if is_writer() else {}, self.maps, "openness" in subjects_of(level)
+        )
         self._teller = Teller(self.log)
+        self._intake = Intake(classes, partial(self._teller.tell, "update"))
         self._rows, self._readback = Rows(self._signals, self._teller, loss, kinds), Readback()
-        self._output_kind: str | None = None
         self._waiting: list[Passed] = []
         self._order, self._order_told = StepOrder(), False
         self._closed = False
@@ -117,6 +118,12 @@ class Recorder:
                 signal.attach(self.model, as_optimizers(optimizer), stack)
             self._teller.tell("update", **self.description())
             self._hooks = stack.pop_all()
+        weakref.finalize(self, self._hooks.close).atexit = False  # one that is dropped without close leaves no hook
+
+    @property
+    def classes(self) -> list[str] | None:
+        """Names, in the order of the scores; None before scores were passed, where none were given."""
+        return self._intake.classes
 
     @property
     def prior(self) -> RunningPrior:
@@ -135,17 +142,17 @@ class Recorder:
 
     def description(self) -> dict[str, Any]:
         """What a log should know about the run besides its rows."""
-        infos = [*ROW_INFOS, *(info for signal in self._signals for info in signal.columns())]
+        infos = [*ROW_INFOS, *(info for signal in self._signals for info in signal.columns()), *self._pinned.columns()]
         about = {key: value for signal in self._signals for key, value in signal.description().items()}
         return {
             **about,
             "parameter_parts": self._parts,
             "classes": self.classes or [],
             "loss_kind": self.loss,
-            "output_kind": self._output_kind,
+            "output_kind": self._intake.output_kind,
             "maps": self.maps,
             "signals": {info.name: {"unit": info.unit, "meaning": info.meaning} for info in infos},
-            "clips": list(self._pinned.clips),
+            **self._pinned.description(),
         }
 
     def step(
@@ -171,17 +178,15 @@ class Recorder:
         """
         where = f"Recorder.step, iteration {self.iteration}"
         self._check_open("step", where)
-        outputs = self._outputs(logits, probabilities, where)
-        labels, n_clips = self._labels(target, outputs, where)
-        unclipped = as_number(unclipped_norm, "unclipped_norm", where)
-        self._waiting.append(Passed(as_number(loss, "loss", where), outputs, labels, n_clips, unclipped, where))
+        self._waiting.append(self._intake.passed(loss, logits, probabilities, target, unclipped_norm, where))
+        frames = self._guarded("mask", as_mask, mask)
         for signal in self._signals:
-            self._guarded(type(signal).__name__, signal.see, as_mask(mask))
+            self._guarded(type(signal).__name__, signal.see, frames)
         fired = self._gradients.fired
         self._order.see(fired)
         if self._order.is_wrong():
             self._tell_order()
-        if fired or can_skip(self.scaler):
+        if fired or self._scaling.left_out():
             self._capture(fired)
         elif len(self._waiting) == UNSTEPPED_CALLS:
             self._give_up_waiting()
@@ -197,12 +202,12 @@ class Recorder:
         """
         where = f"Recorder.evaluation, iteration {self.iteration}"
         self._check_open("evaluation", where)
-        outputs = self._outputs(logits, probabilities, where)
+        outputs = self._intake.outputs(logits, probabilities, where)
         if outputs is None or target is None:
             raise ShapeError(f"an evaluation lacks its scores or its target ({where}); pass logits= or probabilities=")
         labels = multi_hot(as_numpy(target), outputs.shape[1], where)
         check_same_clips(outputs, labels, where)
-        self._write_arrived(self._readback.drain())
+        self._write_arrived(self._guarded("readback", self._readback.drain))
         row = evaluation_row(as_numpy(outputs), labels, self.prior.value, float(as_number(loss, "loss", where)))
         scores, maps = self._guarded("pinned clips", self._pinned.measure) or ({}, {})
         row = {"iteration": self.iteration, "epoch": self.epoch, "wall_time": time.time(), **row, **scores}
@@ -220,7 +225,7 @@ class Recorder:
         wrong_order = self._order.was_wrong(self._gradients.fired)
         self._hooks.close()
         try:
-            self._write_arrived(self._readback.drain())
+            self._write_arrived(self._guarded("readback", self._readback.drain))
             if wrong_order:
                 self._tell_order()
             if self._waiting:
@@ -244,35 +249,6 @@ class Recorder:
                 f"the recorder is closed ({where}); call {method} inside its with block, or before close()"
             )
 
-    def _outputs(self, logits: Any, probabilities: Any, where: str) -> Any:
-        given = the_one_given(logits, probabilities, where)
-        if given is None:
-            return None
-        outputs = as_scores(given, where)
-        if self.classes is None:
-            self.classes = [str(number) for number in range(outputs.shape[1])]
-            self._teller.tell("update", classes=self.classes)
-        if len(self.classes) != outputs.shape[1]:
-            raise ShapeError(
-                f"the output has {outputs.shape[1]} classes but classes= names {len(self.classes)} ({where}); "
-                "build both from the same class list"
-            )
-        if self._output_kind is None:
-            self._output_kind = "logits" if logits is not None else "probabilities"
-            self._teller.tell("update", output_kind=self._output_kind)
-        return outputs
-
-    def _labels(self, target: Any, outputs: Any, where: str) -> tuple[Any, int]:
-        """The target and how many clips of it count; from a GPU as it is, and -1: it is read when the row is made."""
-        if target is None or self.classes is None:
-            return None, 0
-        check_shape(target, len(self.classes), where)
-        check_same_clips(outputs, target, where)
-        if is_on_device(target):
-            return target.detach().clone(), -1
-        labels = multi_hot(target, len(self.classes), where)
-        return labels, counted_clips(target, labels)
-
     def _capture(self, fired: bool) -> None:
         """Take what the iteration needs from the device, and write the rows that have arrived."""
         taken = {}
@@ -281,12 +257,13 @@ class Recorder:
             if found is not None:
                 taken[signal.subject] = found
         passed, self._waiting = self._waiting, []
-        captured = Captured(self.iteration, self.epoch, time.time(), fired, self._output_kind, passed, taken)
+        captured = Captured(self.iteration, self.epoch, time.time(), fired, self._intake.output_kind, passed, taken)
         self.iteration += 1
-        self._write_arrived(self._readback.put(captured))
+        self._scaling.begin()
+        self._write_arrived(self._guarded("readback", self._readback.put, captured))
 
-    def _write_arrived(self, arrived: list[Captured]) -> None:
-        for captured in arrived:
+    def _write_arrived(self, arrived: list[Captured] | None) -> None:
+        for captured in arrived or ():
             self._rows.write(captured)
 
     def _guarded(self, what: str, measure: Callable[..., Any], *args: Any) -> Any:
@@ -294,7 +271,7 @@ class Recorder:
 
     def _tell_order(self) -> None:
         """Once, where the loop calls `step` too early; a scaler's skipped row would look the same."""
-        if self._order_told or can_skip(self.scaler):
+        if self._order_told or self._scaling.is_on:
             return
         self._order_told = True
         why = "step is called before the optimiser steps, so each row has the gradients of the iteration before"

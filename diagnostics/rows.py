@@ -8,6 +8,7 @@ import numpy as np
 
 from .passed import Passed, pooled
 from .signals import Batch, Signal
+from .subject import n_processes
 from .targets import RunningPrior
 from .telling import Teller
 
@@ -41,6 +42,7 @@ class Rows:
     ) -> None:
         self._signals, self._teller, self._loss_kind, self._map_kinds = signals, teller, loss_kind, map_kinds
         self._maps_seen: dict[str, str] = {}
+        self._n_processes = n_processes()
         self.prior = RunningPrior()
         self.last_loss = self.last_gradient_norm = float("nan")
 
@@ -85,7 +87,7 @@ class Rows:
             passed.target,
             self.prior.value,
             float(passed.unclipped_norm),
-            passed.n_clips,
+            passed.n_clips * self._n_processes,
             float(passed.loss),
             captured.output_kind,
             not captured.fired,

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 from .levels import LEVELS, SIGNALS
+from .pinned import PinnedClips
 from .recorder import ROW_INFOS
 from .signals import SignalInfo
 
@@ -14,6 +15,8 @@ def signal_table() -> str:
     """Markdown: column, level, what it means, unit; and what each subject costs."""
     rows = [_row(info, "every row", "all") for info in ROW_INFOS]
     rows += [_row(info, kind.subject, _lowest(kind.subject)) for kind in SIGNALS for info in kind.infos]
+    scores, openness = PinnedClips.infos
+    rows += [_row(scores, "pinned clips", "all, at evaluations"), _row(openness, "openness", "deep, at evaluations")]
     columns = _table("| column | subject | from level | what it means | unit |", rows)
     costs = [f"| `{kind.subject}` | {_lowest(kind.subject)} | {kind.cost} |" for kind in SIGNALS]
     return f"{columns}\n\n{_table('| subject | from level | what an iteration of it costs |', costs)}"

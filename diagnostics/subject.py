@@ -11,6 +11,12 @@ from torch.optim import Optimizer
 from .errors import AttachError
 from .signals.weighting import KINDS
 
+SILENT = (
+    (nn.TransformerEncoderLayer, ("forward", "_sa_block")),
+    (nn.TransformerDecoderLayer, ("forward", "_sa_block", "_mha_block")),
+)
+"""Layers that call their attention with need_weights=False in these methods, if a subclass does not change one."""
+
 
 def unwrapped(model: nn.Module) -> nn.Module:
     """The network inside torch.compile's and DistributedDataParallel's wrappers, which put a prefix on every name."""
@@ -35,8 +41,24 @@ def announced_maps(model: nn.Module) -> dict[str, str]:
 
 
 def multihead_maps(model: nn.Module) -> dict[str, str]:
-    """Every nn.MultiheadAttention by path: its weights are a map in each pass in which it gives them."""
-    return {path: "weights" for path, module in model.named_modules() if isinstance(module, nn.MultiheadAttention)}
+    """Every nn.MultiheadAttention by path: its weights are a map in each pass in which it gives them.
+
+    PyTorch's own Transformer layers never ask for weights, and a hook within one would cost it its fast path in
+    evaluation.
+    """
+    silent = [path for path, module in model.named_modules() if _asks_for_no_weights(module)]
+    return {
+        path: "weights"
+        for path, module in model.named_modules()
+        if isinstance(module, nn.MultiheadAttention) and path.rpartition(".")[0] not in silent
+    }
+
+
+def _asks_for_no_weights(module: nn.Module) -> bool:
+    return any(
+        isinstance(module, kind) and all(getattr(type(module), name) is getattr(kind, name) for name in blocks)
+        for kind, blocks in SILENT
+    )
 
 
 def as_optimizers(given: Any) -> list[Optimizer]:
@@ -58,20 +80,13 @@ def as_optimizers(given: Any) -> list[Optimizer]:
 
 def is_writer() -> bool:
     """Whether this process records: the only one, or the first of those that train together."""
-    distributed = torch.distributed
-    return not (distributed.is_available() and distributed.is_initialized() and distributed.get_rank() != 0)
+    return not _is_distributed() or torch.distributed.get_rank() == 0
 
 
-def loss_scale(scaler: Any) -> Any:
-    """What a GradScaler multiplies the loss by: a number, or its own tensor, which is not read here."""
-    if not can_skip(scaler):
-        return 1.0
-    scale = getattr(scaler, "_scale", None)  # get_scale() would wait for the device
-    if isinstance(scale, torch.Tensor):
-        return scale.detach().clone()
-    return scaler.get_scale() if hasattr(scaler, "get_scale") else 1.0
+def n_processes() -> int:
+    """How many processes train together; each passes its own share of the batch."""
+    return torch.distributed.get_world_size() if _is_distributed() else 1
 
 
-def can_skip(scaler: Any) -> bool:
-    """Whether an iteration without a step was skipped by the scaler; otherwise it is accumulation."""
-    return scaler is not None and (not hasattr(scaler, "is_enabled") or bool(scaler.is_enabled()))
+def _is_distributed() -> bool:
+    return torch.distributed.is_available() and torch.distributed.is_initialized()

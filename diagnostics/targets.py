@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from . import device
 from .errors import ShapeError
 
 
@@ -22,17 +23,12 @@ def as_numpy(value: Any) -> np.ndarray:
     return np.asarray(value)
 
 
-def is_on_device(value: Any) -> bool:
-    """Whether reading it would wait for a GPU."""
-    return isinstance(value, Tensor) and value.device.type != "cpu"
-
-
 def as_scores(value: Any, where: str) -> Any:
     """(clip, class) float32, a copy: a loop may use its own tensor again before the row is written.
 
     Raises ShapeError for anything but two dimensions.
     """
-    scores = value.detach() if is_on_device(value) else as_numpy(value)
+    scores = value.detach() if device.is_on_device(value) else as_numpy(value)
     if scores.ndim != 2:
         raise ShapeError(
             f"the model's output has shape {tuple(scores.shape)} ({where}); give (clip, class), "
@@ -129,7 +125,7 @@ def as_number(value: Any, what: str, where: str) -> Any:
     """
     if value is None:
         return float("nan")
-    value = value.detach() if is_on_device(value) else as_numpy(value)
+    value = value.detach() if device.is_on_device(value) else as_numpy(value)
     if math.prod(value.shape) != 1:
         raise ShapeError(
             f"{what} has shape {tuple(value.shape)} ({where}); pass one number, such as the mean over the batch"

@@ -38,9 +38,9 @@ class Teller:
             call(*args, **kwargs)
 
     def warn(self, kind: str, iteration: int, text: str, **details: Any) -> None:
-        """Say it to the person and to the log, as an event."""
-        warnings.warn(text, stacklevel=_levels_up())
+        """Say it to the log, as an event, and to the person, whose warnings may be errors."""
         self.tell("event", kind, iteration, **details)
+        warnings.warn(text, stacklevel=_levels_up())
 
     def guarded(self, what: str, iteration: int, measure: Callable[..., Any], *args: Any) -> Any:
         """What was measured, None after a fault: that is told once, for an instrument must not end what it measures."""

@@ -1,3 +1,4 @@
+import math
 from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any
@@ -71,8 +72,8 @@ class Activations(Signal):
 
         Raises AttachError for a path that the model does not have.
         """
-        modules = dict(model.named_modules())
-        for path in _leaves(modules) if self._asked is None else self._asked:
+        modules = dict(model.named_modules(remove_duplicate=self._asked is None))
+        for path in _leaves(modules) if self._asked is None else dict.fromkeys(self._asked):
             if path not in modules:
                 known = ", ".join(sorted(filter(None, modules))) or "none"
                 raise AttachError(
@@ -83,6 +84,10 @@ class Activations(Signal):
             self._found.append(path)
         stack.callback(self._measured.clear)
 
+    def see(self, mask: Tensor | None) -> None:
+        """Tell a hook's fault: here and not in `take`, for one faulty module is no reason to lose the others."""
+        self._faults.raise_kept()
+
     def forget(self) -> None:
         """Drop what was not taken."""
         self._measured.clear()
@@ -91,7 +96,6 @@ class Activations(Signal):
         """(3,) by path: zero share, saturation, spread."""
         taken = dict(self._measured)
         self._measured.clear()
-        self._faults.raise_kept()
         return taken
 
     def collect(self, batch: Batch, taken: Taken) -> Values:
@@ -120,16 +124,22 @@ class _Look:
             if isinstance(given, PackedSequence):
                 self.measured[self.path] = _of_packed(given, module)
             elif isinstance(given, Tensor) and given.is_floating_point() and given.numel():
-                given = given.detach()
-                if given.ndim > 2 and not getattr(module, "batch_first", True):  # (frame, clip, unit)
-                    given = given[:: 1 + given.numel() // (4 * SAMPLED)].movedim(1, 0)
-                self.measured[self.path] = _of_clips(given, module)
+                self.measured[self.path] = _of_clips(_clips_first(given.detach(), module), module)
+
+
+def _clips_first(given: Tensor, module: nn.Module) -> Tensor:
+    """The same with clips in the first dimension: an RNN's may be the second, or there may be no clips."""
+    if given.ndim < 2 or (given.ndim == 2 and isinstance(module, nn.RNNBase)):
+        return given.reshape(1, -1)
+    if getattr(module, "batch_first", True):
+        return given
+    return given[:: 1 + given.numel() // (4 * SAMPLED)].movedim(1, 0)  # (frame, clip, unit)
 
 
 def _of_clips(values: Tensor, module: nn.Module) -> Tensor:
     """(3,) of an activation whose first dimension is the clip."""
     values = values[:: -(-len(values) // CLIPS)].flatten(1)  # (clip, value)
-    values = values[:, :: -(-values.numel() // SAMPLED)].float()
+    values = values[:, :: _step(values.numel(), values.shape[1])].float()
     spread = values.std(dim=0, unbiased=False).mean() if len(values) > 1 else values.new_full((), torch.nan)
     return torch.stack([*_shares(values, module), spread])
 
@@ -137,10 +147,18 @@ def _of_clips(values: Tensor, module: nn.Module) -> Tensor:
 def _of_packed(packed: PackedSequence, module: nn.Module) -> Tensor:
     """(3,) of a packed sequence: shares of its real frames, spread between clips in the frames that all have."""
     data = packed.data.detach()
-    shares = _shares(data[:: -(-data.numel() // SAMPLED)].float(), module)
     n_clips, n_shared = int(packed.batch_sizes[0]), int((packed.batch_sizes == packed.batch_sizes[0]).sum())
+    shares = _shares(data[:: _step(data.numel(), n_clips * len(data))].float(), module)
     by_clip = data[: n_clips * n_shared].unflatten(0, (n_shared, n_clips)).transpose(0, 1)
     return torch.stack([*shares, _of_clips(by_clip, module)[2]])
+
+
+def _step(count: int, period: int) -> int:
+    """How far apart `SAMPLED` values lie; apart from the period, so that not the same column is met each time."""
+    step = max(1, -(-count // SAMPLED))
+    while math.gcd(step, period) > 1:
+        step += 1
+    return step
 
 
 def _shares(values: Tensor, module: nn.Module) -> tuple[Tensor, Tensor]:

@@ -8,6 +8,7 @@ from torch.optim import Optimizer
 
 from .base import Batch, Signal, SignalInfo, Taken, Values
 from .kept import Kept, OutputKeeper, module_path
+from .quiet import Faults, Quiet
 from .weighting import joined, map_weights, mean_map, where_it_looks
 
 COLUMNS = ("attention_entropy", "attention_peak", "attention_sum", "attention_drift")
@@ -41,11 +42,12 @@ class AttentionMaps(Signal):
         self._newest: dict[str, Kept] = {}
         self._seen: list[tuple[dict[str, Kept], Tensor | None]] = []
         self._before: dict[str, Tensor] = {}
+        self._faults = Faults()
 
     def attach(self, model: nn.Module, optimizers: list[Optimizer], stack: ExitStack) -> None:
         """Hook the modules' forward passes."""
         for path in self.kinds:
-            keeper = OutputKeeper(path, self._newest, training_only=True)
+            keeper = Quiet(OutputKeeper(path, self._newest, training_only=True), self._faults)
             stack.callback(model.get_submodule(module_path(path)).register_forward_hook(keeper).remove)
         stack.callback(self._newest.clear)
 
@@ -63,6 +65,7 @@ class AttentionMaps(Signal):
     def take(self) -> Taken:
         """Where each class looks, and the mean map, by path."""
         seen, self._seen = self._seen, []
+        self._faults.raise_kept()
         taken = {}
         for path, kind in self.kinds.items():
             parts = [map_weights(kept[path].map(), kind, mask) for kept, mask in seen if path in kept]

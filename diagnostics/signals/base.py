@@ -34,7 +34,8 @@ class Batch:
     target : (clip, class) multi-hot bool; None if it gave none
     prior : (class,) share of training clips with each class so far; None before the first target
     unclipped_norm : of all gradients before clipping; NaN if the caller did not pass it
-    n_clips : how many clips of the target the loss counts; None is all of them
+    n_clips : how many clips of the targets the gradient is the mean over, those of the other processes that train along
+        taken to be as many; None is all of the target
     skipped : no optimiser stepped
     shared : values that earlier signals of the same iteration found, by column
     """

@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -74,8 +74,8 @@ class GradientNorms(Signal):
 
     @property
     def fired(self) -> bool:
-        """Whether an optimiser's step was called since the last `take`."""
-        return self._fired
+        """Whether an optimiser's step was called since the last `take`, if only to meet a fault in reading it."""
+        return self._fired or bool(self._faults)
 
     def attach(self, model: nn.Module, optimizers: list[Optimizer], stack: ExitStack) -> None:
         """Hook every optimiser's step."""
@@ -101,14 +101,15 @@ class GradientNorms(Signal):
         self._readings[number] = Reading(places, l2_norms(gradients), _held(scale), _held(found_inf))
 
     def take(self) -> Taken:
-        """What the optimisers' steps saw since the last call."""
-        readings, self._readings, self._fired = list(self._readings.values()), {}, False
+        """What the optimisers' steps saw since the last call, by the optimiser's number."""
+        readings, self._readings, self._fired = self._readings, {}, False
         self._faults.raise_kept()
         return {"readings": readings, "learning_rate": self._learning_rate}
 
     def collect(self, batch: Batch, taken: Taken) -> Values:
         """Norms; all NaN where no optimiser stepped."""
-        readings: list[Reading] = [reading for reading in taken["readings"] if not reading.skipped]
+        every: Mapping[int, Reading] = taken["readings"]
+        readings = [reading for reading in every.values() if not reading.skipped]
         norms, gates = self._pieces.joined((), np.empty(0, np.float32))
         for reading in readings:
             of_parameters, of_gates = self._pieces.joined(reading.places, reading.values())
@@ -116,9 +117,10 @@ class GradientNorms(Signal):
             gates = np.where(np.isnan(of_gates), gates, of_gates)
         seen = np.array(sorted({place for reading in readings for place in reading.places}), dtype=int)
         totals = _totals(norms[seen].astype(np.float64))
-        batch.shared.update(totals, gradient_norm=norms)
+        skipping = {number for number, reading in every.items() if reading.skipped}
+        batch.shared.update(totals, gradient_norm=norms, skipping_optimizers=skipping)
         values = {"gradient_norm": norms, **totals, "learning_rate": float(taken["learning_rate"])}
-        if taken["readings"] and not readings:
+        if every and not readings:
             values["skipped"] = batch.shared["skipped"] = True
         return {**values, "gate_gradient_norm": gates} if len(gates) else values
 
@@ -137,7 +139,10 @@ def _totals(seen: np.ndarray) -> dict[str, float]:
 
 
 def _dense(gradient: Any) -> Tensor:
-    """A sparse gradient's stored values (its norm is the same), any other as it is."""
+    """A sparse gradient's stored values (its norm is the same), any other as it is.
+
+    Of a sparse one on a GPU this waits for the device: how many rows it has is the host's to know.
+    """
     return gradient.coalesce().values() if gradient.is_sparse else gradient
 
 

@@ -1,4 +1,3 @@
-import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import Any
@@ -24,10 +23,11 @@ class HiddenGradients(Signal):
     (`through_time`), at the first iteration and then as often as the time allows. Cells (`nn.GRUCell` ...) show their
     total to a hook, and no direct term.
 
-    L2 norm over the units of at most `CLIPS` clips, by frame; frames in which all of these are padding are NaN. Of the
-    last batch before the step, not scaled by a GradScaler. `<rnn>` is the last layer, both directions together; each
-    layer and direction has its own total under `<rnn>.l0`, `<rnn>.l0_reverse`, ... Where an RNN drops units between its
-    layers the masks are drawn again on a CPU; on a GPU they cannot be known, and its totals are NaN.
+    L2 norm over the units of at most `CLIPS` clips, by frame. Of the last batch before the step of the optimiser that
+    holds the RNN, not scaled by a GradScaler. `<rnn>` is the last layer, both directions together; each layer and
+    direction has its own total under `<rnn>.l0`, `<rnn>.l0_reverse`, ... Where an RNN drops units between its layers
+    the masks are drawn again on a CPU; on a GPU they cannot be known, and its totals are NaN. Gradients that are to be
+    differentiated again (`create_graph=True`) do not count; an RNN with a forward pass of its own is not recorded.
 
     share : of the training time that replays may take
     scale : gives the factor that the loss was multiplied by
@@ -47,6 +47,7 @@ class HiddenGradients(Signal):
         self._watches: list[RnnWatch | CellWatch] = []
         self._faults = Faults()
         self._measured: dict[str, Tensor] = {}
+        self._optimizers: list[Optimizer] = []
 
     @property
     def paths(self) -> Sequence[str]:
@@ -56,10 +57,11 @@ class HiddenGradients(Signal):
     def attach(self, model: nn.Module, optimizers: list[Optimizer], stack: ExitStack) -> None:
         """Hook the recurrent modules' passes, and the optimisers' steps, before which the weights still stand."""
         for path, module in recurrent_modules(model):
-            watch = (CellWatch if isinstance(module, CELLS) else RnnWatch)(path, self._faults)
+            watch = (CellWatch if isinstance(module, CELLS) else RnnWatch)(path, module, self._faults)
             watch.attach(module, stack)
             self._watches.append(watch)
         if self._watches:
+            self._optimizers = optimizers
             for optimizer in optimizers:
                 before_step(optimizer, Quiet(self._measure, self._faults), stack)
         stack.callback(self._end)
@@ -69,6 +71,7 @@ class HiddenGradients(Signal):
         """A batch is over: the next pass begins anew."""
         for watch in self._watches:
             watch.is_over = True
+        self._faults.raise_kept()  # here and not in `take`: one faulty RNN is no reason to lose the others
 
     def forget(self) -> None:
         """Drop what was not taken."""
@@ -81,7 +84,6 @@ class HiddenGradients(Signal):
         measured = self._measured
         self.forget()
         self._begin()
-        self._faults.raise_kept()
         return measured
 
     def collect(self, batch: Batch, taken: Taken) -> Values:
@@ -90,18 +92,23 @@ class HiddenGradients(Signal):
 
     @torch.no_grad()
     def _measure(self, optimizer: Optimizer) -> None:
-        begun = time.perf_counter()
-        replayed = False
-        scale = self._scale()
-        for watch in self._watches:
-            self._measured |= watch.direct(scale)
-            if watch.due:
-                self._measured |= watch.total(scale)
-                replayed = True
+        begun = self._cadence.clock()
+        scale, cost_s, replayed = self._scale(), 0.0, False
+        for watch in self._stepped_by(optimizer):
+            replayed, cost_s = replayed or watch.due, cost_s + watch.cost_s
+            try:
+                self._measured |= watch.measure(scale)
+            except Exception as fault:
+                self._faults.keep(fault)
         if replayed:
-            self._cadence.spend(time.perf_counter() - begun)
-            for watch in self._watches:
-                watch.due = False
+            self._cadence.spend(self._cadence.clock() - begun + cost_s)
+
+    def _stepped_by(self, optimizer: Optimizer) -> list[RnnWatch | CellWatch]:
+        """The RNNs that an optimiser holds, and those that none does."""
+        if len(self._optimizers) == 1:
+            return self._watches
+        mine, others = _held([optimizer]), _held(self._optimizers)
+        return [watch for watch in self._watches if watch.parameters & mine or not watch.parameters & others]
 
     def _begin(self) -> None:
         due = bool(self._watches) and self._cadence.is_due()
@@ -110,4 +117,8 @@ class HiddenGradients(Signal):
 
     def _end(self) -> None:
         self.forget()
-        self._watches.clear()
+        self._watches, self._optimizers = [], []
+
+
+def _held(optimizers: list[Optimizer]) -> set[int]:
+    return {id(parameter) for each in optimizers for group in each.param_groups for parameter in group["params"]}

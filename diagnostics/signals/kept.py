@@ -45,12 +45,10 @@ class Kept:
 
 
 class OutputKeeper:
-    """Forward hook that keeps a module's newest output by path; it changes nothing and never raises.
+    """Forward hook that keeps a module's newest output by path; it changes nothing.
 
     path : of the module, with `[1]` or `[name]` after it for one of several outputs; without, the first is kept, of a
         MultiheadAttention its weights
-    A copy of it, in a model that was pickled or deep-copied, keeps nothing for the recorder.
-
     training_only : leave out passes in eval mode or without gradients, such as an evaluation between two steps
     """
 
@@ -68,9 +66,6 @@ class OutputKeeper:
             self.kept[self.path] = Kept(self.path, given.detach(), _version(given))
         else:
             self.kept[self.path] = Kept(self.path, given, 0)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return OutputKeeper, (self.path, {}, self.training_only)
 
 
 def module_path(path: str) -> str:

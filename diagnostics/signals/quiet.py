@@ -1,6 +1,7 @@
 """Hooks that change nothing: a fault in one is kept to be told later, and a copy of one does nothing."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -24,14 +25,8 @@ class Quiet:
             self._faults.keep(fault)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Idle, ()
-
-
-class Idle:
-    """What a copied hook becomes."""
-
-    def __call__(self, *args: Any, **kwargs: Any) -> None:
-        """Do nothing."""
+        # Takes anything and does nothing, and is Python's own: the copy can be loaded where there is no Flatline.
+        return getattr, (nullcontext(), "__exit__")
 
 
 class Faults:
@@ -39,6 +34,9 @@ class Faults:
 
     def __init__(self) -> None:
         self._first: Exception | None = None
+
+    def __bool__(self) -> bool:
+        return self._first is not None
 
     def keep(self, fault: Exception) -> None:
         """Keep it, if it is the first."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -24,6 +25,7 @@ class RnnPass:
     clips : which clips of the batch are looked at, in the order of a packed sequence where it is one
     n_frames, lengths : padded frames, and (clip,) real ones on the CPU, None where all are
     packed : the packed input, whose data are not kept
+    as_called : the RNN's settings and the weights of this call, where it may be replayed
     output, final, final_cell : gradients, (clip, frame, directions * out) and (layers * directions, clip, size)
     """
 
@@ -32,6 +34,7 @@ class RnnPass:
     n_frames: int
     lengths: Tensor | None
     packed: PackedSequence | None
+    as_called: Any = None
     inputs: Tensor | None = None
     initial: Any = None
     masks: Any = None
@@ -46,7 +49,7 @@ class RnnPass:
         data = given.data if isinstance(given, PackedSequence) else given
         for tensor, keep in ((data, self._keep_output), (final, self._keep_final), (final_cell, self._keep_cell)):
             if tensor is not None and tensor.requires_grad:
-                self.handles.append(tensor.register_hook(guard(keep)))
+                self.handles.append(hooked(tensor, keep, guard))
 
     def unhook(self) -> None:
         """Take them off."""
@@ -60,7 +63,7 @@ class RnnPass:
         scale : of the loss, which the gradients are divided by
         """
         output = self.direct()
-        if self.inputs is None or output is None:
+        if self.inputs is None or output is None or not len(output):
             return None
         final, cell = (None if state is None else state / scale for state in (self.final, self.final_cell))
         return RnnCall(self.inputs, output / scale, self.lengths, self.initial, final, cell, self.masks)
@@ -78,13 +81,13 @@ class RnnPass:
             padded, _ = unpacked(self.packed._replace(data=gradient))
         else:
             padded = clips_first(gradient, self.rnn.batch_first)
-        self.output = full_precision(padded[self.clips])
+        self.output = added(self.output, full_precision(padded[self.clips]))
 
     def _keep_final(self, gradient: Tensor) -> None:
-        self.final = self._states(gradient)
+        self.final = added(self.final, self._states(gradient))
 
     def _keep_cell(self, gradient: Tensor) -> None:
-        self.final_cell = self._states(gradient)
+        self.final_cell = added(self.final_cell, self._states(gradient))
 
     def _states(self, states: Tensor) -> Tensor:
         """A copy of some clips' states (layer, clip, unit); one clip where there is no batch dimension."""
@@ -95,18 +98,33 @@ class RnnPass:
         return full_precision(states[:, self.clips])
 
     def keep_call(self, given: Any, initial: Any, random_state: Tensor | None) -> None:
-        """Keep what a replay needs: inputs, initial states, and the dropout masks that were drawn."""
+        """Keep what a replay needs: weights, inputs, initial states, and the dropout masks that were drawn."""
+        given = given._replace(data=given.data.detach()) if self.packed is not None else given.detach()
         padded = unpacked(given)[0] if self.packed is not None else clips_first(given, self.rnn.batch_first)
+        self.as_called = _as_called(self.rnn)
         if draws_masks(self.rnn):
             if random_state is None or padded.device.type != "cpu":
                 return  # what was dropped cannot be known: no replay
             packed = None if self.packed is None else PackedSequence(self.packed.data, self.packed.batch_sizes)
-            masks = interlayer_dropout_masks(self.rnn, random_state, self.n_frames, len(padded), packed)
+            masks = interlayer_dropout_masks(self.as_called, random_state, self.n_frames, len(padded), packed)
             self.masks = None if masks is None else [mask[self.clips] for mask in masks]
-        self.inputs = padded[self.clips].detach().clone()
         if initial is not None:
-            is_pair = isinstance(initial, tuple)
-            self.initial = tuple(map(self._states, initial)) if is_pair else self._states(initial)
+            is_several = isinstance(initial, (tuple, list))
+            self.initial = tuple(map(self._states, initial)) if is_several else self._states(initial)
+        self.inputs = padded[self.clips].clone()
+
+
+def _as_called(rnn: nn.RNNBase) -> Any:
+    """An RNN's settings and the weights that it has just used: to ask a parametrised one again may draw or count."""
+    settings = ("mode", "num_layers", "bidirectional", "bias", "dropout", "training", "hidden_size", "proj_size")
+    weights = [weight.detach() for weight in rnn._flat_weights]  # type: ignore[union-attr]
+    names = dict(zip(rnn._flat_weights_names, weights, strict=True))
+    return SimpleNamespace(**{name: getattr(rnn, name) for name in settings}, **names)
+
+
+def is_plain(rnn: nn.Module) -> bool:
+    """Whether the module runs PyTorch's own forward pass: what another one does cannot be replayed."""
+    return getattr(rnn.forward, "__func__", None) in (nn.RNN.forward, nn.GRU.forward, nn.LSTM.forward)
 
 
 def draws_masks(rnn: nn.RNNBase) -> bool:
@@ -121,10 +139,10 @@ def begin(rnn: nn.RNNBase, given: Any) -> RnnPass:
         packed = given._replace(data=torch.empty(len(given.data), device="meta"))
         lengths = unpacked(given._replace(data=torch.empty(len(given.data), 1)))[1]
         n_clips, n_frames = len(lengths), len(given.batch_sizes)
-        clips = _every(n_clips, clips_of(rnn, n_frames))
+        clips = every(n_clips, clips_of(rnn, n_frames))
         return RnnPass(rnn, clips, n_frames, lengths[clips], packed)
     n_clips, n_frames = clips_first(given, rnn.batch_first).shape[:2]
-    return RnnPass(rnn, _every(n_clips, clips_of(rnn, n_frames)), n_frames, None, None)
+    return RnnPass(rnn, every(n_clips, clips_of(rnn, n_frames)), n_frames, None, None)
 
 
 def clips_of(rnn: nn.RNNBase, n_frames: int) -> int:
@@ -150,6 +168,28 @@ def full_precision(values: Tensor) -> Tensor:
     return values.detach().to(torch.promote_types(values.dtype, torch.float32), copy=True)
 
 
-def _every(count: int, most: int) -> slice:
+def added(before: Tensor | None, gradient: Tensor) -> Tensor:
+    """What several backward passes through one graph bring."""
+    return gradient if before is None else before + gradient
+
+
+def hooked(tensor: Tensor, keep: Callable[[Tensor], None], guard: Callable[[Callable[[Tensor], None]], Any]) -> Any:
+    """The handle of a hook that gives a tensor's gradient to `keep`.
+
+    A view's hook is lost when the view is modified in place, for that gives it another node; its base's is not.
+    """
+    base, size, stride = tensor._base, tensor.size(), tensor.stride()
+    if base is None or not base.is_contiguous() or not base.requires_grad:
+        return tensor.register_hook(guard(keep))
+    start = tensor.storage_offset() - base.storage_offset()
+
+    def keep_of_base(gradient: Tensor) -> None:
+        gradient = gradient.contiguous()
+        keep(gradient.as_strided(size, stride, gradient.storage_offset() + start))
+
+    return base.register_hook(guard(keep_of_base))
+
+
+def every(count: int, most: int) -> slice:
     """Evenly spaced ones, `most` at most."""
     return slice(None, None, -(-count // most) or 1)

@@ -1,6 +1,7 @@
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -47,40 +48,50 @@ class WeightUpdates(Signal):
     def attach(self, model: nn.Module, optimizers: list[Optimizer], stack: ExitStack) -> None:
         """Hook every optimiser's step, before and after."""
         self._pieces = Pieces(model)
-        places = {parameter: place for place, parameter in enumerate(self._pieces.parameters)}
         for optimizer in optimizers:
-            held = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-            turn = _Turn(self._pieces, [places[parameter] for parameter in held if parameter in places])
+            turn = _Turn(self._pieces)
             self._turns.append(turn)
-            before = Quiet(lambda *args, turn=turn: self._before(turn), self._faults)
+            before = Quiet(partial(self._before, turn), self._faults)
             stack.callback(optimizer.register_step_pre_hook(before).remove)
-            stack.callback(optimizer.register_step_post_hook(Quiet(turn.measure, self._faults)).remove)
+            stack.callback(optimizer.register_step_post_hook(Quiet(partial(self._after, turn), self._faults)).remove)
         stack.callback(self._turns.clear)
 
     @torch.no_grad()
-    def _before(self, turn: "_Turn") -> None:
-        turn.copy(self._norms_now())
+    def _before(self, turn: "_Turn", optimizer: Optimizer, *step: Any) -> None:
+        # A change by way of `.data` counts in no version: after a step, and for a row, norms are taken anew.
+        if self._known is None or self._known[0] != self._versions():
+            self._known = self._versions(), self._norms_now()
+        turn.copy(optimizer, self._known[1])
+
+    def _after(self, turn: "_Turn", *step: Any) -> None:
+        self._known = None
+        turn.measure()
+
+    def _versions(self) -> list[int]:
+        return [parameter._version for parameter in self._pieces.parameters]
 
     def _norms_now(self) -> Tensor:
-        """Of all pieces; those of the last call where no parameter was changed in place since."""
-        versions = [parameter._version for parameter in self._pieces.parameters]
-        if self._known is None or self._known[0] != versions:
-            self._known = versions, l2_norms(_pieces(self._pieces, range(len(versions)), self._pieces.parameters))
-        return self._known[1]
+        """Of all pieces."""
+        everything = range(len(self._pieces.parameters))
+        return l2_norms(_pieces(self._pieces, everything, self._pieces.parameters))
 
     @torch.no_grad()
     def take(self) -> Taken:
         """Norms now, and what the steps since the last call changed."""
+        changes = {number: turn.taken() for number, turn in enumerate(self._turns)}
         self._faults.raise_kept()
-        changes = [change for turn in self._turns if (change := turn.taken()) is not None]
-        return {"norms": self._norms_now(), "changes": changes}
+        self._known = self._versions(), self._norms_now()
+        return {"norms": self._known[1], "changes": changes, "replaced": self._pieces.replaced()}
 
     def collect(self, batch: Batch, taken: Taken) -> Values:
         """Norms; ratios where an optimiser stepped and the parameter had a gradient."""
         everything = range(len(self._pieces.names))
         weight, gate_weight = self._pieces.joined(everything, taken["norms"])
+        self._pieces.leave_out(taken["replaced"], weight, gate_weight)
         ratio, gate_ratio = np.full_like(weight, np.nan), np.full_like(gate_weight, np.nan)
-        for change in () if batch.skipped or batch.shared.get("skipped") else taken["changes"]:
+        for number, change in taken["changes"].items():
+            if change is None or batch.skipped or number in batch.shared.get("skipping_optimizers", ()):
+                continue
             before, gate_before = self._pieces.joined(everything, change.before)
             moved, gate_moved = self._pieces.joined(change.places, change.moved)
             ratio = np.where(np.isnan(moved), ratio, _over(moved, before))
@@ -107,26 +118,35 @@ class _Change:
 class _Turn:
     """One optimiser's parameters, as many at a time as may be copied."""
 
-    def __init__(self, pieces: Pieces, places: list[int]) -> None:
-        self._all, self._groups, self._next = pieces, _groups(pieces, places), 0
+    def __init__(self, pieces: Pieces) -> None:
+        self._all, self._groups, self._next, self._n_held = pieces, [[]], 0, -1
         self._copies: dict[int, Tensor] = {}
         self._norms: Tensor | None = None
         self._change: _Change | None = None
 
-    def copy(self, norms: Tensor) -> None:
+    def copy(self, optimizer: Optimizer, norms: Tensor) -> None:
         """Copy the parameters of this turn that are about to change."""
+        self._see_groups(optimizer)
         if not self._groups:
             return
         group = self._groups[self._next % len(self._groups)]
         self._next += 1
         weights = [self._all.parameters[place].detach() for place in group]
-        if list(self._copies) != group:
+        if list(self._copies) != group or not all(map(_is_alike, self._copies.values(), weights)):
             self._copies = {place: torch.empty_like(of) for place, of in zip(group, weights, strict=True)}
         torch._foreach_copy_(list(self._copies.values()), weights)  # pyright: ignore[reportPrivateImportUsage]
         self._norms = norms
 
+    def _see_groups(self, optimizer: Optimizer) -> None:
+        """Know the parameters that the optimiser holds now: `add_param_group` may have given it more."""
+        if self._n_held != (n_held := sum(len(group["params"]) for group in optimizer.param_groups)):
+            self._n_held = n_held
+            places = {parameter: place for place, parameter in enumerate(self._all.parameters)}
+            held = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+            self._groups = _groups(self._all, [places[parameter] for parameter in held if parameter in places])
+
     @torch.no_grad()
-    def measure(self, *step: Any) -> None:
+    def measure(self) -> None:
         """Compare with the copies, where there was a gradient: a closure may have computed it within the step."""
         norms, self._norms = self._norms, None
         places = [place for place in self._copies if self._all.parameters[place].grad is not None]
@@ -159,6 +179,11 @@ def _groups(pieces: Pieces, places: list[int]) -> list[list[int]]:
 
 def _pieces(pieces: Pieces, places: Sequence[int], values: Sequence[Tensor]) -> list[Tensor]:
     return [piece for place, value in zip(places, values, strict=True) for piece in pieces.of(place, value.detach())]
+
+
+def _is_alike(copy: Tensor, weights: Tensor) -> bool:
+    """Not so after `model.double()` or `.to(device)`, which leave the parameter the same object."""
+    return copy.dtype == weights.dtype and copy.device == weights.device and copy.shape == weights.shape
 
 
 def _over(moved: np.ndarray, before: np.ndarray) -> np.ndarray:

@@ -45,17 +45,6 @@ class Attached:
         return {**self.__dict__, "recorder_": None, "hook_": None}
 
 
-class DueScaler:
-    """A GradScaler that counts as enabled only for a batch that ends an accumulation: the others skipped no step."""
-
-    def __init__(self, scaler: Any) -> None:
-        self.scaler, self.due = scaler, False
-
-    def is_enabled(self) -> bool:
-        """Whether a call of `Recorder.step` without an optimiser's step is now one that the scaler skipped."""
-        return self.due and self.scaler is not None and self.scaler.is_enabled()
-
-
 def status_after(kind: type[BaseException] | None) -> str:
     """A run's status after a fit that ended with this exception; an exit on a signal is an interruption."""
     if kind is None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from .attached import Attached, DueScaler, on_cpu, pooled, status_after
+from .attached import Attached, on_cpu, pooled, status_after
 
 try:
     pl: Any = import_module("lightning.pytorch" if find_spec("lightning") else "pytorch_lightning")
@@ -34,15 +34,14 @@ class FlatlineCallback(Attached, pl.Callback):
         self.module, self.options = module, {"log": log, **recorder}  # Lightning sets a callback's `log` to its own
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
-        self._scaler = DueScaler(getattr(trainer.precision_plugin, "scaler", None))
         self._unclipped: Any = None
         self._validation: list[dict[str, Any]] = []
         if trainer.is_global_zero:
             network = pl_module.get_submodule(self.module)
-            self.attach(network, trainer.optimizers, scaler=self._scaler, **self.options)
+            scaler = getattr(trainer.precision_plugin, "scaler", None)
+            self.attach(network, trainer.optimizers, scaler=scaler, **self.options)
 
     def on_before_optimizer_step(self, trainer: Any, pl_module: Any, optimizer: Any) -> None:
-        self._scaler.due = True
         if trainer.gradient_clip_val and self.recorder_ is not None:  # Lightning clips after this hook
             held = (parameter for group in optimizer.param_groups for parameter in group["params"])
             gradients = [parameter.grad for parameter in held if parameter.grad is not None]
@@ -56,7 +55,7 @@ class FlatlineCallback(Attached, pl.Callback):
         given = {name: outputs[name] for name in SCORES if name in outputs}
         self.recorder_.epoch = trainer.current_epoch
         self.recorder_.step(loss=loss, unclipped_norm=self._unclipped, **given)
-        self._scaler.due, self._unclipped = False, None
+        self._unclipped = None
 
     def on_validation_batch_end(
         self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...diagnostics.errors import unknown
-from .attached import Attached, DueScaler, on_cpu, pooled
+from .attached import Attached, on_cpu, pooled
 
 try:
     from skorch.callbacks import Callback  # pyright: ignore[reportMissingImports]
@@ -45,12 +45,11 @@ class FlatlineCallback(Attached, Callback):
         if self.output not in OUTPUTS:
             raise unknown("output", str(self.output), map(str, OUTPUTS), "FlatlineCallback")
         self.accelerator_, self.valid_ = getattr(net, "accelerator", None), []
-        self.scaler_ = DueScaler(getattr(self.accelerator_, "scaler", None))
         optimizers = [getattr(net, f"{name}_") for name in net._optimizers]  # accelerate's wrappers take no hooks:
         inner = [getattr(optimizer, "optimizer", optimizer) for optimizer in optimizers]
         if getattr(self.accelerator_, "is_main_process", True):
             options = {name: value for name, value in self.get_params(deep=False).items() if name != "output"}
-            self.attach(net.module_, inner, scaler=self.scaler_, **options)
+            self.attach(net.module_, inner, scaler=getattr(self.accelerator_, "scaler", None), **options)
 
     def on_epoch_begin(self, net: Any, dataset_train: Any = None, dataset_valid: Any = None, **kwargs: Any) -> None:
         self.valid_, self.last_ = [], "train_batch_count" if dataset_valid is None else "valid_batch_count"
@@ -64,7 +63,6 @@ class FlatlineCallback(Attached, Callback):
             self.valid_.append({**given, **on_cpu(loss=kwargs["loss"])})
             return
         self.recorder_.epoch = len(net.history) - 1
-        self.scaler_.due = getattr(self.accelerator_, "sync_gradients", True)
         self.recorder_.step(loss=kwargs["loss"], **given)
 
     def on_epoch_end(self, net: Any, dataset_train: Any = None, dataset_valid: Any = None, **kwargs: Any) -> None:

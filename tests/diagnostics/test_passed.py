@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 from flatline.diagnostics.errors import ShapeError
-from flatline.diagnostics.passed import Passed, check_same_clips, pooled, the_one_given
+from flatline.diagnostics.passed import Intake, Passed, check_same_clips, pooled, the_one_given
 
 
 def passed(loss: float, n_clips: int, norm: float = float("nan")) -> Passed:
@@ -37,3 +37,37 @@ def test_outputs_and_targets_of_other_clips_are_refused():
     with pytest.raises(ShapeError, match=r"target has 2 clips but the output has 3 \(here\); pass one batch's"):
         check_same_clips(np.zeros((3, 1)), np.zeros((2, 1)), "here")
     check_same_clips(None, np.zeros((2, 1)), "here")
+
+
+def given(intake, **passed) -> Passed:
+    return intake.passed(
+        **{"loss": 1.0, "logits": None, "probabilities": None, "target": None, "unclipped_norm": None, **passed},
+        where="here",
+    )
+
+
+def test_classes_and_the_kind_of_output_are_learnt_once_and_told():
+    told = []
+    intake = Intake(None, lambda **learnt: told.append(learnt))
+    assert given(intake, target=np.ones((2, 3))).target is None  # before scores were seen nobody knows the classes
+    assert told == []
+    given(intake, probabilities=np.zeros((2, 3)))
+    given(intake, logits=np.zeros((2, 3)))
+    assert told == [{"classes": ["0", "1", "2"]}, {"output_kind": "probabilities"}]
+    assert intake.classes == ["0", "1", "2"]
+
+
+def test_names_of_classes_are_kept_and_held_against_the_scores():
+    told = []
+    intake = Intake("abc", lambda **learnt: told.append(learnt))
+    given(intake, logits=np.zeros((2, 3)))
+    assert told == [{"output_kind": "logits"}]
+    with pytest.raises(ShapeError, match=r"output has 2 classes but classes= names 3 \(here\); build both from"):
+        given(intake, logits=np.zeros((2, 2)))
+
+
+def test_what_is_passed_is_read_at_once_on_the_cpu():
+    one = given(Intake("ab", dict), logits=np.zeros((3, 2)), target=np.array([0, 1, -100]), unclipped_norm=2)
+    assert one.target.tolist() == [[True, False], [False, True], [False, False]]
+    assert (one.n_clips, one.unclipped_norm, one.loss) == (2, 2.0, 1.0)
+    assert one.outputs.dtype == np.float32

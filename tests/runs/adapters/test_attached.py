@@ -8,7 +8,7 @@ from pathlib import Path
 import flatline
 import pytest
 import torch
-from flatline.runs.adapters.attached import Attached, DueScaler, pooled, status_after
+from flatline.runs.adapters.attached import Attached, pooled, status_after
 
 ADAPTERS = Path(flatline.__file__).parent / "runs" / "adapters"
 
@@ -60,13 +60,6 @@ def test_pooled_batches_keep_what_each_has_and_weigh_the_loss_by_clips():
 )
 def test_a_fits_end_gives_the_runs_status(kind, status):
     assert status_after(kind) == status
-
-
-@pytest.mark.parametrize(("scaler", "due", "enabled"), [(True, True, True), (True, False, False), (None, True, False)])
-def test_a_scaler_counts_only_where_a_step_was_due(scaler, due, enabled):
-    scaler = DueScaler(torch.amp.GradScaler("cpu") if scaler else None)
-    scaler.due = due
-    assert scaler.is_enabled() is enabled
 
 
 def test_a_copy_that_is_pickled_during_a_fit_records_nothing():
