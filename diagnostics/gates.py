@@ -40,7 +40,7 @@ class Pieces:
         self.gates = [f"{name}/{gate}" for name in self.names for gate in cuts.get(name, ())]
         cut = np.array(self.counts) > 1
         self._first_gate = np.where(cut, np.cumsum([0, *(np.array(self.counts) * cut)])[:-1], -1)
-        self._layouts: dict[tuple[int, ...], tuple[np.ndarray, np.ndarray]] = {}
+        self._layouts: dict[tuple[int, ...], tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
 
     def of(self, place: int, values: Tensor) -> tuple[Tensor, ...]:
         """Views of the parameter at `place`, or of something in its shape."""
@@ -52,13 +52,13 @@ class Pieces:
 
         A parameter's is the root of its pieces' squares; what is not at one of the places is NaN.
         """
-        owners, gates = self._layout(tuple(places))
-        squares = np.bincount(owners, norms.astype(np.float64) ** 2, len(self.names))
+        owners, gates, is_gate = self._layout(tuple(places))
+        roots = np.sqrt(np.bincount(owners, norms.astype(np.float64) ** 2, len(self.names)))
         of_parameters = np.full(len(self.names), np.nan, dtype=np.float32)
         with np.errstate(over="ignore"):
-            of_parameters[list(places)] = np.sqrt(squares[list(places)])
+            of_parameters[owners] = roots[owners]
         of_gates = np.full(len(self.gates), np.nan, dtype=np.float32)
-        of_gates[gates[gates >= 0]] = norms[gates >= 0]
+        of_gates[gates] = norms[is_gate]
         return of_parameters, of_gates
 
     def replaced(self) -> list[int]:
@@ -77,18 +77,15 @@ class Pieces:
         """NaN in norms (parameter,) and (gate,) for the parameters at `places`."""
         if places:
             of_parameters[list(places)] = np.nan
-            of_gates[[gate for gate in self._layout(tuple(places))[1] if gate >= 0]] = np.nan
+            of_gates[self._layout(tuple(places))[1]] = np.nan
 
-    def _layout(self, places: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-        """Of each piece of the parameters at `places`: its parameter, and its gate or -1."""
+    def _layout(self, places: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Of the pieces of the parameters at `places`: each one's parameter, the gates, and which of them are gates."""
         if places not in self._layouts:
-            owners = [place for place in places for _ in range(self.counts[place])]
-            gates = [
-                self._first_gate[place] + part if self._first_gate[place] >= 0 else -1
-                for place in places
-                for part in range(self.counts[place])
-            ]
-            self._layouts[places] = np.array(owners, dtype=int), np.array(gates, dtype=int)
+            owners = np.array([place for place in places for _ in range(self.counts[place])], dtype=int)
+            parts = np.array([part for place in places for part in range(self.counts[place])], dtype=int)
+            is_gate = self._first_gate[owners] >= 0
+            self._layouts[places] = owners, (self._first_gate[owners] + parts)[is_gate], is_gate
         return self._layouts[places]
 
 

@@ -39,7 +39,7 @@ LEVELS: dict[str, tuple[str, ...]] = {
 """Subjects by level; openness, of gates, is measured on the pinned clips at each evaluation (`pinned`)."""
 
 REPLAY_SHARE = {"deep": 0.04}
-"""Of the training time that replays of RNNs may take, where it is not 1 %; ours, from what each level may cost."""
+"""Of the training time that replays of RNNs may take, where it is not .5 %; ours, from what each level may cost."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Chosen:
         Raises UnknownNameError for a name that is neither a level nor a subject.
         """
         subjects = subjects_of(self.level) | ({"activations"} if self.activations is not None else set())
-        share = REPLAY_SHARE.get(self.level, 0.01) if isinstance(self.level, str) else 0.01
+        share = REPLAY_SHARE.get(self.level, 0.005) if isinstance(self.level, str) else 0.005
         every: dict[type[Signal], Callable[[], Signal]] = {
             AttentionMaps: lambda: AttentionMaps(self.maps),
             HiddenGradients: lambda: HiddenGradients(share, self.scale),

@@ -217,6 +217,27 @@ class Recorder:
                 self._teller.tell("append_maps", self.iteration, of_clip, clip)
         return row
 
+    def state(self) -> dict[str, Any]:
+        """What rows to come depend on besides the model: with it another recorder goes on as this one would.
+
+        Rows on their way from the device are written first; batches that wait for the optimiser's step are not in it.
+        Tensors, numbers, and lists and dicts of them: `torch.load` takes it with weights_only.
+        """
+        self._write_arrived(self._guarded("readback", self._readback.drain))
+        return {
+            "iteration": self.iteration,
+            "epoch": self.epoch,
+            "rows": self._rows.state(),
+            "signals": {signal.subject: signal.state() for signal in self._signals},
+        }
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Go on where the recorder was whose `state` it is; before the first call of `step`."""
+        self.iteration, self.epoch = state["iteration"], state["epoch"]
+        self._rows.load_state(state["rows"])
+        for signal in self._signals:
+            signal.load_state(state["signals"].get(signal.subject, {}))
+
     def close(self, status: str = "finished") -> None:
         """Take every hook off and close the log; a second call does nothing."""
         if self._closed:

@@ -46,6 +46,16 @@ class Rows:
         self.prior = RunningPrior()
         self.last_loss = self.last_gradient_norm = float("nan")
 
+    def state(self) -> dict[str, Any]:
+        """The prior so far and what the newest row said."""
+        newest = {"loss": self.last_loss, "gradient_norm": self.last_gradient_norm}
+        return {"prior": self.prior.state(), **newest}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """As they were."""
+        self.prior.load_state(state["prior"])
+        self.last_loss, self.last_gradient_norm = state["loss"], state["gradient_norm"]
+
     def write(self, captured: Captured) -> None:
         """Make and append one row."""
         iteration = captured.iteration

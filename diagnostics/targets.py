@@ -4,6 +4,7 @@ What lies on a GPU stays there, as a copy: nobody waits for it here. What lies o
 """
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -109,6 +110,16 @@ class RunningPrior:
         positives = target.sum(axis=0).astype(np.float64)
         self._positives = positives if self._positives is None else self._positives + positives
         self._clips += len(target) if n_clips is None else n_clips
+
+    def state(self) -> dict[str, Any]:
+        """What was counted."""
+        positives = None if self._positives is None else torch.from_numpy(self._positives.copy())
+        return {"positives": positives, "clips": self._clips}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Count on from there."""
+        self._positives = None if state["positives"] is None else state["positives"].numpy().copy()
+        self._clips = state["clips"]
 
     @property
     def value(self) -> np.ndarray | None:

@@ -76,9 +76,19 @@ class AttentionMaps(Signal):
     def _measured(self, path: str, weights: Tensor, real: Tensor | None) -> tuple[Tensor, Tensor]:
         """(4, class) values of `COLUMNS`, and the map (frame, class)."""
         mean = mean_map(weights, real)
-        drift = moved_weight(self._before.get(path), mean)
-        self._before[path] = mean
+        shares = (mean if real is None else torch.nan_to_num(mean)) / mean.nansum(dim=0)
+        before = self._before.get(path)
+        drift = moved_weight(None if before is None else before.to(mean.device), shares)
+        self._before[path] = shares
         return torch.cat([where_it_looks(weights, real), drift.unsqueeze(0)]), mean
+
+    def state(self) -> dict[str, Any]:
+        """The newest mean maps' shares, that the next ones are held against."""
+        return {path: shares.cpu() for path, shares in self._before.items()}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """As they were, wherever they lie."""
+        self._before = dict(state)
 
     def collect(self, batch: Batch, taken: Taken) -> Values:
         """The columns by class, and the mean maps under "maps"."""
@@ -90,11 +100,10 @@ class AttentionMaps(Signal):
 
 
 def moved_weight(before: Tensor | None, now: Tensor) -> Tensor:
-    """(class,) half the sum over frames of how much each frame's share changed between two maps (frame, class).
+    """(class,) half the sum over frames of how much each frame's share (frame, class) changed.
 
     NaN without a map before, for one of other frames, and for weights that are all zero.
     """
     if before is None or before.shape != now.shape:
         return torch.full_like(now[0], torch.nan)
-    before, now = torch.nan_to_num(before), torch.nan_to_num(now)
-    return (now / now.sum(dim=0) - before / before.sum(dim=0)).abs().sum(dim=0) / 2
+    return (now - before).abs_().sum(dim=0) / 2

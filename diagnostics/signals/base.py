@@ -98,6 +98,13 @@ class Signal:
         """An iteration's values by column: numbers, arrays, or maps. Not measurable is NaN or absent."""
         raise NotImplementedError
 
+    def state(self) -> dict[str, Any]:
+        """What the values to come depend on: tensors, numbers, and lists and dicts of them."""
+        return {}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Go on where the signal was whose `state` it is; called once attached, before the first iteration."""
+
     def description(self) -> dict[str, Any]:
         """What run.json should know to read the columns."""
         return {}

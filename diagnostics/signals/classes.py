@@ -1,6 +1,9 @@
 from collections import deque
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
+import torch
 
 from ..lwlrap import label_precisions
 from .base import Batch, Signal, SignalInfo, Taken, Values
@@ -39,6 +42,17 @@ class ClassScores(Signal):
         else:
             lwlrap, counted = label_precisions(batch.outputs, batch.target).per_class, positives
         return {"lwlrap": lwlrap, "positives": positives, "running_lwlrap": self._running(lwlrap, counted)}
+
+    def state(self) -> dict[str, Any]:
+        """The window, and its sums to the last bit: they were added up in another order than it would give."""
+        if self._sums is None:
+            return {}
+        return {"window": torch.from_numpy(np.stack(self._window)), "sums": torch.from_numpy(self._sums.copy())}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """As they were."""
+        if state:
+            self._window, self._sums = deque(state["window"].numpy().copy()), state["sums"].numpy().copy()
 
     def _running(self, lwlrap: np.ndarray, positives: np.ndarray) -> np.ndarray:
         """Each class's lwlrap over the window; NaN where it had no positive clip."""

@@ -110,12 +110,13 @@ class GradientNorms(Signal):
         """Norms; all NaN where no optimiser stepped."""
         every: Mapping[int, Reading] = taken["readings"]
         readings = [reading for reading in every.values() if not reading.skipped]
-        norms, gates = self._pieces.joined((), np.empty(0, np.float32))
+        norms = np.full(len(self._pieces.names), np.nan, dtype=np.float32)
+        gates = np.full(len(self._pieces.gates), np.nan, dtype=np.float32)
+        seen = np.zeros(len(norms), dtype=bool)
         for reading in readings:
             of_parameters, of_gates = self._pieces.joined(reading.places, reading.values())
-            norms[reading.places] = of_parameters[reading.places]
+            norms[reading.places], seen[reading.places] = of_parameters[reading.places], True
             gates = np.where(np.isnan(of_gates), gates, of_gates)
-        seen = np.array(sorted({place for reading in readings for place in reading.places}), dtype=int)
         totals = _totals(norms[seen].astype(np.float64))
         skipping = {number for number, reading in every.items() if reading.skipped}
         batch.shared.update(totals, gradient_norm=norms, skipping_optimizers=skipping)

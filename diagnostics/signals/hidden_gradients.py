@@ -1,4 +1,4 @@
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -34,7 +34,7 @@ class HiddenGradients(Signal):
     """
 
     subject = "hidden_gradients"
-    cost = "a tensor hook; replays take at most 1 % of the time (deep: 4 %), but for the first"
+    cost = "a tensor hook; replays take at most .5 % of the time (deep: 4 %), but for the first"
     infos = (
         SignalInfo("hidden_gradient_direct.<rnn>", "L2, by frame bin", "dL/dh_t by way of that frame's output alone"),
         SignalInfo(
@@ -85,6 +85,16 @@ class HiddenGradients(Signal):
         self.forget()
         self._begin()
         return measured
+
+    def state(self) -> dict[str, Any]:
+        """What of the time that replays may take is spent."""
+        return self._cadence.state() if self._watches else {}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """As it was: the first iteration has no replay of its own right."""
+        if state:
+            self._cadence.load_state(state)
+            self._begin()
 
     def collect(self, batch: Batch, taken: Taken) -> Values:
         """By column; nothing where the optimiser skipped its step."""

@@ -12,6 +12,7 @@ def l2_norms(tensors: list[Tensor]) -> Tensor:
     summed_in = torch.float32 if dtypes & LOW and dtypes <= LOW | {torch.float32} else None
     # The public torch.linalg.vector_norm takes one tensor at a time: twice the cost for 60 of them.
     norms = torch._foreach_norm(tensors, 2, summed_in)  # pyright: ignore[reportPrivateImportUsage]
-    if len({norm.device for norm in norms}) > 1:
-        norms = [norm.to(norms[0].device, non_blocking=True) for norm in norms]
-    return torch.stack([norm.float() for norm in norms])
+    try:
+        return torch.stack(norms).float()
+    except RuntimeError:  # of several devices; to ask each tensor first would cost as much as the norms of small ones
+        return torch.stack([norm.to(norms[0].device, torch.float32, non_blocking=True) for norm in norms])

@@ -1,6 +1,7 @@
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,7 @@ from ..parts import CELLS, recurrent_modules
 from .base import Batch, Signal, SignalInfo, Taken, Values
 from .quiet import Faults, Quiet, is_recomputation, is_training_pass
 from .rnn_pass import clips_first, unpacked
+from .spread import clip_spread
 
 SATURATED = 0.9
 """|h| beyond which a recurrent unit counts as saturated; ours: a collapsed net had 85 % of its outputs beyond it within
@@ -76,6 +78,15 @@ class RecurrentStates(Signal):
         self.forget()
         return taken
 
+    def state(self) -> dict[str, Any]:
+        """Of cells, which of an iteration's calls are looked at: it hangs on how many the iteration before had."""
+        return {watch.path: watch.every for watch in self._watches}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """As it was."""
+        for watch in self._watches:
+            watch.every = state.get(watch.path, watch.every)
+
     def collect(self, batch: Batch, taken: Taken) -> Values:
         """Both numbers by RNN."""
         values = {}
@@ -96,7 +107,7 @@ class _Watch:
     _real: Tensor | None = None
     _shape: torch.Size | None = None
     _frames: slice = field(default_factory=lambda: slice(None))
-    _every: int = 1
+    every: int = 1
     _n_calls: int = 0
 
     def keep(self, module: nn.Module, args: object, output: object) -> None:
@@ -108,7 +119,7 @@ class _Watch:
 
     def _keep_call(self, state: Tensor) -> None:
         self._n_calls += 1
-        if (self._n_calls - 1) % self._every == 0:
+        if (self._n_calls - 1) % self.every == 0:
             state = state.detach()
             self._calls.append(_some(state.unsqueeze(0) if state.ndim == 1 else state, CLIPS).clone())
 
@@ -129,7 +140,7 @@ class _Watch:
         calls, self._calls = self._calls, []
         is_loop, n_calls, self._n_calls = self._n_calls > 0, self._n_calls, 0
         if is_loop:
-            self._every = _step(n_calls, FRAMES)
+            self.every = _step(n_calls, FRAMES)
         if not calls:
             return
         with torch.no_grad():
@@ -156,14 +167,7 @@ def _measured(states: Tensor, real: Tensor | None, is_bounded: bool) -> Tensor:
 def _of_all(states: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     flat = states.flatten(1)
     share = (flat.abs() > SATURATED).sum() / flat.numel()
-    # A quarter of the cost of torch.std over the first dimension; from the first clip, so that nothing cancels.
-    apart = flat - flat[:1]
-    mean = apart.mean(dim=0)
-    variance = apart.square_().mean(dim=0) - mean.square_()
-    spread = variance.clamp_(min=0).sqrt_().mean()
-    if len(flat) == 1:
-        return share, torch.full_like(share, torch.nan), torch.isfinite(flat.sum())
-    return share, spread, torch.isfinite(spread)
+    return share, clip_spread(flat), torch.isfinite(flat.sum())
 
 
 def _of_real(states: Tensor, real: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -83,6 +83,15 @@ class WeightUpdates(Signal):
         self._known = self._versions(), self._norms_now()
         return {"norms": self._known[1], "changes": changes, "replaced": self._pieces.replaced()}
 
+    def state(self) -> dict[str, Any]:
+        """Whose turn it is, of each optimiser's parameters."""
+        return {"turns": [turn.next for turn in self._turns]}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """As it was."""
+        for turn, number in zip(self._turns, state.get("turns", ()), strict=False):
+            turn.next = number
+
     def collect(self, batch: Batch, taken: Taken) -> Values:
         """Norms; ratios where an optimiser stepped and the parameter had a gradient."""
         everything = range(len(self._pieces.names))
@@ -119,7 +128,7 @@ class _Turn:
     """One optimiser's parameters, as many at a time as may be copied."""
 
     def __init__(self, pieces: Pieces) -> None:
-        self._all, self._groups, self._next, self._n_held = pieces, [[]], 0, -1
+        self._all, self._groups, self.next, self._n_held = pieces, [[]], 0, -1
         self._copies: dict[int, Tensor] = {}
         self._norms: Tensor | None = None
         self._change: _Change | None = None
@@ -129,8 +138,8 @@ class _Turn:
         self._see_groups(optimizer)
         if not self._groups:
             return
-        group = self._groups[self._next % len(self._groups)]
-        self._next += 1
+        group = self._groups[self.next % len(self._groups)]
+        self.next += 1
         weights = [self._all.parameters[place].detach() for place in group]
         if list(self._copies) != group or not all(map(_is_alike, self._copies.values(), weights)):
             self._copies = {place: torch.empty_like(of) for place, of in zip(group, weights, strict=True)}
@@ -178,7 +187,7 @@ def _groups(pieces: Pieces, places: list[int]) -> list[list[int]]:
 
 
 def _pieces(pieces: Pieces, places: Sequence[int], values: Sequence[Tensor]) -> list[Tensor]:
-    return [piece for place, value in zip(places, values, strict=True) for piece in pieces.of(place, value.detach())]
+    return [piece for place, value in zip(places, values, strict=True) for piece in pieces.of(place, value)]
 
 
 def _is_alike(copy: Tensor, weights: Tensor) -> bool:
