@@ -58,6 +58,7 @@ class HiddenGradients(Signal):
         """Hook the recurrent modules' passes, and the optimisers' steps, before which the weights still stand."""
         for path, module in recurrent_modules(model):
             watch = (CellWatch if isinstance(module, CELLS) else RnnWatch)(path, module, self._faults)
+            watch.clock = self._cadence.clock
             watch.attach(module, stack)
             self._watches.append(watch)
         if self._watches:

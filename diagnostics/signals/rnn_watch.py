@@ -31,13 +31,13 @@ class Watch:
 
     due : whether totals are to be measured
     is_over : whether the batch has been recorded
-    cost_s : seconds that hooks took for what is due
+    cost_s : seconds, by the `clock`, that hooks took for what is due
     """
 
     def __init__(self, path: str, module: nn.Module, faults: Faults) -> None:
         self.path, self.parameters, self._faults = path, {id(parameter) for parameter in module.parameters()}, faults
         self.due = self.is_over = self._heard = False
-        self.cost_s = 0.0
+        self.cost_s, self.clock = 0.0, time.monotonic
         self._task: int | None = None  # the backward pass that its passes were run again in; -1 where in none
         self._place = 0  # of the next pass
 
@@ -119,7 +119,7 @@ class RnnWatch(Watch):
                 f"the recurrent module {self.path!r} has a forward pass of its own (Recorder); its hidden gradients "
                 "are not recorded: keep the nn.RNN, nn.GRU or nn.LSTM as a module inside it"
             )
-        begun = time.perf_counter()
+        begun = self.clock()
         given = kwargs["input"] if "input" in kwargs else args[0]
         seen = begin(module, given)
         seen.hook(output[0], output[1], self._guard)
@@ -127,7 +127,7 @@ class RnnWatch(Watch):
         if self.due:
             initial = kwargs["hx"] if "hx" in kwargs else args[1] if len(args) > 1 else None
             seen.keep_call(given, initial, self._random_state)
-            self.cost_s += time.perf_counter() - begun
+            self.cost_s += self.clock() - begun
 
     def clear(self) -> None:
         """Drop what was seen, and take the hooks off its tensors."""
