@@ -4,6 +4,7 @@ import json
 import math
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +20,34 @@ def to_json(value: Any, *, indent: int | None = None) -> str:
     return json.dumps(_plain(value), indent=indent, allow_nan=False)
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Replace a file whole: a reader sees the old or the new one."""
+def write_json(path: Path, value: Any, *, fsync: bool = False) -> None:
+    """Replace a file whole: a reader sees the old or the new one.
+
+    fsync : wait until the disk has the new one
+    """
     hidden = path.with_name(f".{path.name}")
     try:
-        hidden.write_text(to_json(value, indent=1) + "\n", encoding="utf-8")
+        with hidden.open("w", encoding="utf-8") as file:
+            file.write(to_json(value, indent=1) + "\n")
+            if fsync:
+                file.flush()
+                os.fsync(file.fileno())
         os.replace(hidden, path)
+        if fsync:
+            sync_folder(path.parent)
+    except BaseException:
+        with suppress(OSError):  # the first error is the one to tell
+            hidden.unlink(missing_ok=True)
+        raise
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until the disk has the names in a folder."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
     finally:
-        hidden.unlink(missing_ok=True)
+        os.close(descriptor)
 
 
 def _plain(value: Any) -> Any:

@@ -6,6 +6,7 @@ import os
 import platform
 import re
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
 
@@ -27,8 +28,9 @@ class FolderLock:
     """
 
     def __init__(self, folder: Path) -> None:
+        self._path = folder / ".lock"
         try:
-            self._file = (folder / ".lock").open("a+", encoding="utf-8")
+            self._file = self._path.open("a+", encoding="utf-8")
         except OSError as error:
             raise RunError(f"{folder} cannot be written ({error.strerror}); choose another folder") from error
         if not self._taken():
@@ -42,11 +44,17 @@ class FolderLock:
         """Whether it was let go."""
         return self._file.closed
 
+    def check(self) -> None:
+        """Raises OSError if the folder is gone, or another one stands in its place."""
+        if not os.path.samestat(os.stat(self._path), os.fstat(self._file.fileno())):
+            raise FileExistsError(errno.EEXIST, "another run stands in its place", str(self._path.parent))
+
     def close(self) -> None:
         """Let go; a second call does nothing."""
         if not self._file.closed:
             self._say("")
-            self._file.close()
+            with suppress(OSError):  # a full disk, of the name that could not be written: it is closed all the same
+                self._file.close()
 
     def _taken(self) -> bool:
         for _ in range(ATTEMPTS):

@@ -1,29 +1,28 @@
 """The run log's writer: one folder a run (docs/run-log.md says what lies where)."""
 
-import datetime
-import itertools
-import json
 import os
 import platform
-import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from importlib.metadata import PackageNotFoundError, version
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..diagnostics.errors import RunError
+from . import pyramid
 from .columns import Row
-from .jsons import to_json, write_json
+from .event_log import EventLog
+from .gap import Gap
+from .jsons import sync_folder, write_json
 from .locking import FolderLock, is_locked
 from .map_log import MAP_BYTES, MapLog
+from .outage import Outage, advice, reason
+from .run_folder import SCHEMA_VERSION, claim, make_folder, now, read_info, versions
 from .writer import SegmentWriter
 
 __all__ = ["SCHEMA_VERSION", "RunLog", "claim", "is_locked", "read_info", "seal_left", "versions"]
-
-SCHEMA_VERSION = 1
 
 SEALED_SHARE = 0.05
 """Of a long run, sealed at a time, so that the number of segments grows with the logarithm of its length; ours."""
@@ -32,11 +31,16 @@ SEALED_SHARE = 0.05
 class RunLog:
     """Writes one run's folder; whoever opens it a second time while it is open is refused.
 
+    Once it is open, a disk that is full or cannot be written raises nothing: the recording stops, that is said once,
+    rows wait in memory as far as they fit, and writing is tried again every few seconds (docs/run-log.md).
+
     path : the run's folder, made if it is not there
     info : what run.json says from the start (recipe, classes, parameters, signals ...)
     resume : go on with the run that stands there: what its last writer left unsealed is sealed, and run.json keeps what
         `info` does not change. Without it a folder that holds anything is refused
     map_bytes : what the maps may take
+    fsync : whether a flush waits until the disk has it, so that it survives a power cut too; None is whether the
+        environment variable FLATLINE_FSYNC is set to other than 0
     Raises RunError if another process writes there, if the folder cannot be written, or holds something else.
     """
 
@@ -47,24 +51,31 @@ class RunLog:
         *,
         resume: bool = False,
         map_bytes: int = MAP_BYTES,
+        fsync: bool | None = None,
     ) -> None:
         self.path = Path(path)
-        _make_folder(self.path, resume)
+        self.fsync = os.environ.get("FLATLINE_FSYNC", "0") not in ("", "0") if fsync is None else fsync
+        make_folder(self.path, resume)
         self._lock = FolderLock(self.path)
+        self._outage = Outage(self.path, self._write_waiting)
+        self._missing: dict[str, Gap] = {}
         with ExitStack() as stack:
             stack.callback(self._lock.close)
             if not resume and (self.path / "run.json").exists():
                 raise RunError(f"{self.path} holds a run already; choose another name, or resume that one")
-            self.info = self._first_info(resume)
-            self.update(**(info or {}))
-            _end_line(self.path / "events.jsonl")
-            tail = self.path / "tail"
-            self._iterations = SegmentWriter(self.path / "iterations", tail / "iterations", seal_share=SEALED_SHARE)
-            self._evaluations = SegmentWriter(
-                self.path / "evaluations", tail / "evaluations", flush_rows=1, repeats=True
-            )
-            self._maps = MapLog(self.path, lambda: len(self.info.get("clips") or ()), map_bytes)
+            self.info = self._first_info(resume) | (info or {})
+            try:
+                self._open(map_bytes)
+            except OSError as error:
+                raise RunError(
+                    f"{self.path} cannot be written ({reason(error)}); {advice(error)}, or choose another folder"
+                ) from error
             stack.pop_all()
+
+    @property
+    def stopped(self) -> str:
+        """Why nothing can be written just now; empty while all is well."""
+        return self._outage.why
 
     def append(self, row: Row) -> None:
         """One iteration.
@@ -72,7 +83,9 @@ class RunLog:
         Raises RunError for one that does not come after the last, and after `close`.
         """
         self._refuse_closed()
-        self._iterations.append(row)
+        self._iterations.hold(row)
+        if self._iterations.due:
+            self._outage.attempt(self._iterations.flush)
 
     def append_maps(self, iteration: int, maps: Mapping[str, np.ndarray], clip: str | None = None) -> None:
         """The maps (frame, class) of one iteration, kept as uint8 scaled per class.
@@ -80,50 +93,123 @@ class RunLog:
         clip : the pinned clip they are of; None is the mean over the batch
         """
         self._refuse_closed()
-        known = len(self._maps.rules)
-        thinned = self._maps.append(iteration, maps, clip)
-        if thinned or len(self._maps.rules) > known:
-            self.update(**self._map_facts())
+        known = self._map_facts()
+        self._maps.hold(iteration, maps, clip)
+        self._outage.attempt(self._maps.flush_due)
+        if (facts := self._map_facts()) != known:
+            self.update(**facts)
 
     def append_evaluation(self, row: Row) -> None:
         """One evaluation; it and the iterations before it are on disk when this returns."""
         self._refuse_closed()
-        self._iterations.flush()
-        self._evaluations.append(row)
+        self._evaluations.hold(row)
+        self._outage.attempt(self._flush_tables)
 
     def event(self, kind: str, iteration: int, **details: Any) -> None:
         """One line of events.jsonl, with the operating system when this returns."""
         self._refuse_closed()
-        entry = {"kind": kind, "iteration": iteration, "wall_time": time.time(), **details}
-        with (self.path / "events.jsonl").open("ab") as events:
-            events.write(to_json(entry).encode() + b"\n")
+        self._events.hold(kind, iteration, **details)
+        self._outage.attempt(self._events.flush)
 
     def update(self, **info: Any) -> None:
         """Change what run.json says; it is replaced whole."""
         self._refuse_closed()
         self.info.update(info)
-        write_json(self.path / "run.json", self.info)
+        self._outage.attempt(self._write_info)
 
     def flush(self) -> None:
         """Write every row that was appended; from here on they survive the process."""
-        for writer in (self._iterations, self._evaluations):
-            writer.flush()
+        self._outage.attempt(self._flush_tables)
 
     def close(self, status: str = "finished") -> None:
         """Seal everything and write the final status: finished, interrupted or failed. A second call does nothing.
 
-        Each part is closed, and the folder let go, even if another part cannot be written; the error is raised then.
+        Each part is closed, and the folder let go, even if another part cannot be written; that is said.
         """
         if self._lock.closed:
             return
-        with ExitStack() as stack:
+        faults: list[OSError] = []
+        parts = [*(writer.close for writer in self._tables().values()), self._close_events]
+        with ExitStack() as stack:  # the last pushed is done first
             stack.callback(self._lock.close)
-            stack.callback(self._close_info, status)
-            for writer in (self._evaluations, self._maps, self._iterations):
-                stack.callback(writer.close)
+            stack.callback(self._tell_unfinished, faults)
+            self._outage.retry()
+            _caught(self._lock.check, faults)
+            if not faults:
+                for part in (partial(self._close_info, status), *reversed(parts)):
+                    stack.callback(_caught, part, faults)
+
+    def _open(self, map_bytes: int) -> None:
+        if self.fsync:
+            sync_folder(self.path.parent)
+        self._write_info()
+        self._events = EventLog(self.path / "events.jsonl", fsync=self.fsync)
+        tail = self.path / "tail"
+        self._iterations = SegmentWriter(
+            self.path / "iterations",
+            tail / "iterations",
+            seal_share=SEALED_SHARE,
+            fsync=self.fsync,
+            on_seal=partial(pyramid.write, self.path / "pyramid"),
+        )
+        self._evaluations = SegmentWriter(
+            self.path / "evaluations", tail / "evaluations", flush_rows=1, repeats=True, fsync=self.fsync
+        )
+        self._maps = MapLog(self.path, lambda: len(self.info.get("clips") or ()), map_bytes, self.fsync)
+
+    def _tables(self) -> dict[str, SegmentWriter]:
+        maps = {f"maps/{folder}": writer for folder, writer in self._maps.writers.items()}
+        return {"iterations": self._iterations, "evaluations": self._evaluations, **maps}
+
+    def _flush_tables(self) -> None:
+        for writer in self._tables().values():  # maps too: a checkpoint stands for all that came before it
+            writer.flush()
+
+    def _write_info(self) -> None:
+        write_json(self.path / "run.json", self.info, fsync=self.fsync)
+
+    def _write_waiting(self) -> str:
+        """After an outage: everything that waits, each part whatever becomes of the others; what is missing, in words.
+
+        Raises the first OSError.
+        """
+        self._lock.check()
+        faults: list[OSError] = []
+        for writer in self._tables().values():
+            _caught(writer.forget_gone, faults)
+            _caught(writer.flush, faults)
+        if faults:
+            raise faults[0]
+        self._note_gaps()
+        self._events.flush()
+        self._write_info()
+        missing, self._missing = self._missing, {}
+        return "; ".join(f"{gap.rows:,} rows of {name} from {gap.first:,} are missing" for name, gap in missing.items())
+
+    def _note_gaps(self) -> None:
+        """Make an event of what each table dropped, and keep it for the message."""
+        for name, writer in self._tables().items():
+            if (gap := writer.gap) is not None:
+                why = self._outage.why or "the disk could not be written"
+                self._events.hold("gap", gap.first, rows=gap.rows, last=gap.last, table=name, why=why)
+                self._missing[name] = gap.joined(self._missing.get(name))
+                writer.gap = None
+
+    def _close_events(self) -> None:
+        for writer in self._tables().values():
+            writer.give_up()
+        self._note_gaps()
+        self._events.flush()
 
     def _close_info(self, status: str) -> None:
-        self.update(**self._map_facts(), status=status, ended=_now())
+        self.info.update(self._map_facts(), status=status, ended=now())
+        self._write_info()
+
+    def _tell_unfinished(self, faults: list[OSError]) -> None:
+        if faults:
+            waiting = {name: writer.waiting for name, writer in self._tables().items()}
+            lost = waiting | {name: gap.rows + waiting.get(name, 0) for name, gap in self._missing.items()}
+            self._outage.unfinished(faults[0], lost)
 
     def _map_facts(self) -> dict[str, Any]:
         """What was kept of the maps, and how many were left out."""
@@ -134,7 +220,7 @@ class RunLog:
         return {"maps_kept": rules, "maps_left_out": self._maps.left_out} if rules else {}
 
     def _first_info(self, resume: bool) -> dict[str, Any]:
-        before = read_info(self.path) if resume and (self.path / "run.json").is_file() else {"started": _now()}
+        before = read_info(self.path) if resume and (self.path / "run.json").is_file() else {"started": now()}
         return {
             **before,
             "schema_version": SCHEMA_VERSION,
@@ -149,88 +235,15 @@ class RunLog:
             raise RunError(f"the log {self.path} is closed; record before closing it, or in a new run")
 
 
+def _caught(part: Callable[[], object], faults: list[OSError]) -> None:
+    try:
+        part()
+    except OSError as error:
+        faults.append(error)
+
+
 def seal_left(path: Path) -> None:
     """Seal what a killed writer left in the tail; for the holder of the folder's lock."""
     for kind in ("iterations", "evaluations"):
         SegmentWriter(path / kind, path / "tail" / kind)
     MapLog(path, lambda: 0)
-
-
-def read_info(path: Path) -> dict[str, Any]:
-    """What a run's run.json says.
-
-    Raises RunError if it cannot be read, or a newer Flatline wrote it.
-    """
-    file = path / "run.json"
-    try:
-        info = json.loads(file.read_text(encoding="utf-8"))
-        schema = int(info.get("schema_version", 0))
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise RunError(
-            f"{file} cannot be read ({error}); the run's tables may still be whole, in {path / 'iterations'}"
-        ) from error
-    if schema > SCHEMA_VERSION:
-        raise RunError(
-            f"{path} has schema version {schema}, this Flatline reads up to {SCHEMA_VERSION}; upgrade flatline"
-        )
-    return info
-
-
-def claim(logs: Path, name: str, *, numbered: bool) -> Path:
-    """Make a run's folder under `logs`, so that no other process can have the same.
-
-    numbered : where `name` is taken, take `name-2`, `name-3` ... instead of refusing
-    Raises RunError for a name that is no plain folder name, or is taken, or where the folder cannot be made.
-    """
-    if name.startswith(".") or Path(name).name != name or not name:
-        raise RunError(
-            f"{name!r} is no name for a run's folder; give one without / and without a dot in front, "
-            "which would hide it (a folder of runs is --logs)"
-        )
-    later = (f"{name}-{number}" for number in itertools.count(2)) if numbered else ()
-    for candidate in itertools.chain([name], later):
-        try:
-            (logs / candidate).mkdir(parents=True)
-        except FileExistsError:
-            continue
-        except OSError as error:
-            raise RunError(
-                f"{logs / candidate} cannot be made ({error.strerror}); choose another with --logs"
-            ) from None
-        return logs / candidate
-    raise RunError(f"{logs / name} is there already (--name {name}); choose another name, or leave it out")
-
-
-def versions() -> dict[str, str]:
-    """Versions of what a run's numbers depend on."""
-    found = {"python": platform.python_version()}
-    for package in ("flatline", "torch", "numpy", "librosa"):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
-
-
-def _now() -> str:
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-
-
-def _make_folder(path: Path, resume: bool) -> None:
-    """Make the folder; one that holds something else is refused, what a writer leaves that died at once is not."""
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        names = {entry.name for entry in path.iterdir() if not entry.name.startswith(".")}
-    except OSError as error:
-        raise RunError(
-            f"the run's folder {path} cannot be made ({error.strerror}); choose another with log= or --logs"
-        ) from error
-    if names and "run.json" not in names and not resume:
-        raise RunError(f"{path} is there and is no run log; choose another folder")
-
-
-def _end_line(path: Path) -> None:
-    """End a line that a killed writer left open, so that the next event does not stand in it."""
-    if path.is_file() and (content := path.read_bytes()) and not content.endswith(b"\n"):
-        with path.open("ab") as file:
-            file.write(b"\n")

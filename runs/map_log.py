@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -69,23 +70,30 @@ class MapLog:
 
     path : the run's folder
     pinned : how many pinned clips there will be, asked when the first map comes; they share the budget
+    fsync : whether a flush waits until the disk has it
     """
 
     path: Path
     pinned: Callable[[], int]
     budget: int = MAP_BYTES
+    fsync: bool = False
     rules: dict[str, Rule] = field(default_factory=dict)
-    _writers: dict[str, SegmentWriter] = field(default_factory=dict)
+    writers: dict[str, SegmentWriter] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for tail in (self.path / "tail").glob("maps-*"):  # a killed writer's rows are sealed
             SegmentWriter(self.path / "maps" / tail.name.removeprefix("maps-"), tail)
 
-    def append(self, iteration: int, maps: Mapping[str, np.ndarray], clip: str | None = None) -> bool:
-        """Take the maps (frame, class) of one iteration; returns whether older ones were thinned meanwhile.
+    def append(self, iteration: int, maps: Mapping[str, np.ndarray], clip: str | None = None) -> None:
+        """Take the maps (frame, class) of one iteration, and write what is due.
 
         clip : the pinned clip they are of, kept in full; None is the mean over the batch, of 256 frames at most
         """
+        self.hold(iteration, maps, clip)
+        self.flush_due()
+
+    def hold(self, iteration: int, maps: Mapping[str, np.ndarray], clip: str | None = None) -> None:
+        """Take them into memory alone."""
         most = MAX_FRAMES if clip is None else max(MAX_FRAMES, *(len(values) for values in maps.values()))
         parts = (
             (f"{name}.{part}", value)
@@ -94,22 +102,28 @@ class MapLog:
         )
         row = {"iteration": iteration, **dict(parts)}
         folder = MEAN if clip is None else clip_folder(clip)
-        if folder not in self._writers:
-            self._writers[folder] = self._writer(folder, sum(len(v) for v in row.values() if isinstance(v, bytes)))
-        writer = self._writers[folder]
-        before = writer.left_out
-        writer.append(row)
-        return writer.left_out > before
+        if folder not in self.writers:
+            writer = self._writer(folder, sum(len(v) for v in row.values() if isinstance(v, bytes)))
+            self.writers[folder] = writer
+            with suppress(OSError):  # the first flush tries again, and its caller is told
+                writer.open()
+        self.writers[folder].hold(row)
+
+    def flush_due(self) -> None:
+        """Write the rows of each folder whose time has come."""
+        for writer in self.writers.values():
+            if writer.due:
+                writer.flush()
 
     def close(self) -> None:
         """Seal everything."""
-        for writer in self._writers.values():
+        for writer in self.writers.values():
             writer.close()
 
     @property
     def left_out(self) -> dict[str, int]:
         """Maps that were thinned, by folder."""
-        return {folder: writer.left_out for folder, writer in self._writers.items()}
+        return {folder: writer.left_out for folder, writer in self.writers.items()}
 
     def _writer(self, folder: str, row_bytes: int) -> SegmentWriter:
         rule = Rule.within(self.budget // (1 + self.pinned()), row_bytes)
@@ -124,6 +138,8 @@ class MapLog:
             repeats=folder != MEAN,
             merge_rows=400,
             group_rows=50,
+            fsync=self.fsync,
+            lazy=True,
         )
 
 

@@ -7,15 +7,20 @@ too has been merged into that one and no longer counts.
 
 import os
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from .jsons import sync_folder
+
 NAME = re.compile(r"(\d+)-(\d+)(?:\.(\d+)-(\d+))?\.parquet")
 
-UNREADABLE = (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError)
+GARBLED = (pa.ArrowInvalid, pa.ArrowNotImplementedError)
+
+UNREADABLE = (*GARBLED, OSError)
 """What pyarrow raises on a file that is not whole; we never leave one, a power cut can."""
 
 
@@ -83,19 +88,37 @@ def segment_files(folder: Path) -> list[Path]:
     return [segment.path for segment in segments_in(folder)]
 
 
-def write_whole(table: pa.Table, folder: Path, name: str, group_rows: int | None = None) -> None:
+def write_whole(
+    table: pa.Table,
+    folder: Path,
+    name: str,
+    group_rows: int | None = None,
+    *,
+    via: Path | None = None,
+    fsync: bool = False,
+) -> None:
     """Write one Parquet file so that it appears under its name only when it is whole.
 
+    via : folder of the same disk in which it is written under a name with a dot; None is `folder`. Other readers skip
+        such names, all but polars: it must not find one where it reads
+    fsync : wait until the disk has the file and its name
     Raises OSError as `open` does; nothing is left behind then.
     """
-    hidden = folder / f".{name}"
+    hidden = (via or folder) / f".{name}"
     try:
         with hidden.open("wb") as file:  # a path in words would be taken for an address if it holds a colon
             # Floats hardly repeat: without dictionaries a seal takes a fifth of the time and two thirds of the bytes.
             pq.write_table(table, file, compression="zstd", use_dictionary=False, row_group_size=group_rows)
+            if fsync:
+                file.flush()
+                os.fsync(file.fileno())
         os.replace(hidden, folder / name)
-    finally:
-        hidden.unlink(missing_ok=True)
+        if fsync:
+            sync_folder(folder)
+    except BaseException:
+        with suppress(OSError):  # the first error is the one to tell
+            hidden.unlink(missing_ok=True)
+        raise
 
 
 def open_segment(path: Path) -> pq.ParquetFile:

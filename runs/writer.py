@@ -7,7 +7,7 @@ names tell which of two counts.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,16 +16,24 @@ import numpy as np
 import pyarrow as pa
 
 from ..diagnostics.errors import RunError
-from .columns import Columns, Row, columns_of, joined, to_table, typed
-from .segments import UNREADABLE, Segment, open_segment, read_segment, segments_in, tail_segments, write_whole
+from .columns import Columns, Row, joined, to_table, typed
+from .gap import Gap, row_bytes
+from .jsons import sync_folder
+from .outage import say
+from .recovery import recovered
+from .segments import GARBLED, Segment, read_segment, segments_in, write_whole
 
 Keep = Callable[[np.ndarray], np.ndarray]
+OnSeal = Callable[[pa.Table, str], object]
 
 MERGED_FILES = 32
 """Small files of the tail that are merged into one; a slow loop flushes every 2 s whatever it has."""
 
 MOST_SEALED = 20_000
 """Rows of a segment at most; ours."""
+
+MOST_WAITING = 2**26
+"""Bytes of rows that wait in memory while they cannot be written, about; later ones are dropped and counted; ours."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +57,10 @@ class SegmentWriter:
     repeats : an iteration may come again (a second evaluation)
     merge_rows : rows of a merged file of the tail at most
     group_rows : rows of a Parquet row group; None is pyarrow's choice
+    on_seal : called with the rows and the file's name once a sealed segment is visible; its faults are told once
+    fsync : whether a flush and a seal wait until the disk has them, for a power cut
+    lazy : whether the folders are opened by the first flush instead
+    Raises OSError where the folders cannot be made, or what is left in them cannot be sealed.
     """
 
     def __init__(
@@ -65,55 +77,128 @@ class SegmentWriter:
         repeats: bool = False,
         merge_rows: int = 2000,
         group_rows: int | None = None,
+        on_seal: OnSeal | None = None,
+        fsync: bool = False,
+        lazy: bool = False,
     ) -> None:
         self.sealed, self.tail, self.keep, self.repeats = sealed, tail, keep, repeats
         self.flush_rows, self.flush_s = flush_rows, flush_s
         self.seal_rows, self.seal_share, self.retain_rows = seal_rows, seal_share, retain_rows
         self.merge_rows, self.group_rows = min(merge_rows, seal_rows), group_rows
+        self.on_seal, self.fsync = on_seal, fsync
         self.left_out = 0
+        self.gap: Gap | None = None
+        self.newest = -1
         self._columns: Columns = {}
+        self._state = _State()
+        self._sealed_to = -1
+        self._waiting = 0
+        self._opened = self._told = False
         self._flushed_at = time.monotonic()
-        sealed.mkdir(parents=True, exist_ok=True)
-        tail.mkdir(parents=True, exist_ok=True)
-        self._state = self._recovered()
-        self.close()
+        if not lazy:
+            self.open()
+
+    def open(self) -> None:
+        """Make the folders, if this was not done yet, and seal what a killed writer left in the tail."""
+        if self._opened:
+            return
+        self._make_folders()
+        held, self._state = self._state.rows, self._recovered()
+        known = max(self._sealed_to, self._state.tail[-1][0].last if self._state.tail else -1)
+        self._state.rows.extend(row for row in held if row["iteration"] > known)
+        self.newest = max(self.newest, known)
+        self._seal_all()
+        self._opened = True
 
     @property
-    def newest(self) -> int:
-        """The newest iteration that was appended or found; -1 before the first."""
-        if self._state.rows:
-            return self._state.rows[-1]["iteration"]
-        return self._state.tail[-1][0].last if self._state.tail else self._last_sealed
+    def waiting(self) -> int:
+        """Rows that are not on disk."""
+        return len(self._state.rows)
+
+    @property
+    def due(self) -> bool:
+        """Whether it is time for a flush."""
+        return bool(self._state.rows) and (
+            len(self._state.rows) >= self.flush_rows or time.monotonic() - self._flushed_at >= self.flush_s
+        )
 
     def append(self, row: Row) -> None:
         """Take one row; written at the next flush.
 
-        Raises RunError for an iteration that does not come after the newest, or a value its column cannot hold.
+        Raises RunError for an iteration that does not come after the newest, or a value its column cannot hold;
+        OSError if a flush was due and failed: the row waits for the next.
         """
-        self._check_order(row)
-        self._state.rows.append(typed(row, self._columns))
-        if len(self._state.rows) >= self.flush_rows or time.monotonic() - self._flushed_at >= self.flush_s:
+        self.hold(row)
+        if self.due:
             self.flush()
 
+    def hold(self, row: Row) -> None:
+        """Take one row into memory alone; one for which there is no room any more is counted in `gap`."""
+        self._check_order(row)
+        values = typed(row, self._columns)
+        self.newest = values["iteration"]
+        if len(self._state.rows) >= self.flush_rows and not self._has_room(values):
+            self.gap = Gap(self.newest, self.newest, 1).joined(self.gap)
+        else:
+            self._state.rows.append(values)
+
     def flush(self) -> None:
-        """Write what was appended; from here on it survives the process."""
+        """Write what was appended; from here on it survives the process.
+
+        Raises OSError if it cannot be written; the rows wait for the next flush.
+        """
         self._flushed_at = time.monotonic()
-        state = self._state
-        if not state.rows:
+        if not self._state.rows:
             return
+        self.open()
+        state = self._state
         table = to_table(state.rows, self._columns)
         segment = self._write_tail(table, (state.number, state.number))
         self._state = _State((*state.tail, (segment, table.num_rows)), state.number + 1)
+        self._waiting = 0
         self._merge()
         rows = max(self.seal_rows, min(int(self.newest * self.seal_share), MOST_SEALED))
-        if sum(count for _, count in self._state.tail) >= rows + self.retain_rows:
-            newest = self.newest  # to which a second row may come
-            older = [file for file in self._state.tail if file[0].last < newest]
-            self._seal(_oldest(max(rows, older[0][1]) if older else 0, older))
+        while sum(count for _, count in self._state.tail) >= rows + self.retain_rows:
+            last = self._state.tail[-1][0].last  # to which a second row may come
+            older = [file for file in self._state.tail if file[0].last < last]
+            if not older:
+                break
+            self._seal(_oldest(max(rows, older[0][1]), older))
 
     def close(self) -> None:
         """Flush and seal everything; the newest `retain_rows` are not thinned."""
         self.flush()
+        if self._opened:
+            self._seal_all()
+
+    def forget_gone(self) -> None:
+        """Make folders that somebody deleted; files of the tail that went with them are counted in `gap`."""
+        if not self._opened:
+            return
+        self._make_folders()
+        there = {segment.path for segment in segments_in(self.tail)}
+        for segment, rows in self._state.tail:
+            if segment.path not in there and segment.last > self._last_sealed:
+                self.gap = Gap(segment.first, segment.last, rows).joined(self.gap)
+        left = tuple(file for file in self._state.tail if file[0].path in there)
+        self._state = _State(left, self._state.number, self._state.rows)
+
+    def give_up(self) -> None:
+        """Count the rows that still wait in `gap`: there is no next flush."""
+        if rows := self._state.rows:
+            self.gap = Gap(rows[0]["iteration"], rows[-1]["iteration"], len(rows)).joined(self.gap)
+            self._state = _State(self._state.tail, self._state.number)
+
+    def _make_folders(self) -> None:
+        """Two levels and no more: the run's own folder, where somebody deleted it, stays deleted."""
+        for folder in (self.sealed, self.tail):
+            folder.parent.mkdir(exist_ok=True)
+            folder.mkdir(exist_ok=True)
+            if self.fsync:
+                sync_folder(folder.parent)
+                sync_folder(folder.parent.parent)
+
+    def _seal_all(self) -> None:
         total = sum(count for _, count in self._state.tail)
         if self.keep is not None and total > self.retain_rows:
             self._seal(_oldest(total - self.retain_rows, self._state.tail))
@@ -124,7 +209,7 @@ class SegmentWriter:
         iteration, newest = row.get("iteration"), self.newest
         if not isinstance(iteration, (int, np.integer)) or iteration < 0:
             raise RunError(f"iteration is {iteration!r} (row for {self.sealed}); give each row a number from 0 up")
-        repeated = self.repeats and iteration == newest > self._last_sealed
+        repeated = self.repeats and iteration == newest > self._sealed_to
         if iteration <= newest and not repeated:
             raise RunError(
                 f"iteration {iteration} came after iteration {newest} (row for {self.sealed}); rows must come in order"
@@ -133,7 +218,7 @@ class SegmentWriter:
     def _write_tail(self, table: pa.Table, flushes: tuple[int, int]) -> Segment:
         first, last = table.column("iteration")[0].as_py(), table.column("iteration")[-1].as_py()
         name = f"{first:09d}-{last:09d}.{flushes[0]:06d}-{flushes[1]:06d}.parquet"
-        write_whole(table, self.tail, name)
+        write_whole(table, self.tail, name, fsync=self.fsync)
         return Segment(self.tail / name, first, last, flushes)
 
     def _merge(self) -> None:
@@ -151,17 +236,34 @@ class SegmentWriter:
 
     def _seal(self, taken: Sequence[tuple[Segment, int]], thin: bool = True) -> None:
         """Merge the files, oldest of the tail, into one sealed segment, and drop them from the tail."""
-        done = self._last_sealed  # a seal that was cut short after its file appeared is not repeated
+        self._sealed_to = done = self._last_sealed  # a seal cut short after its file appeared is not repeated
         left = [(segment, count) for segment, count in taken if segment.last > done]
         if left:
             table = self._joined(left)
             kept = table.filter(pa.array(self.keep(_iterations(table)))) if thin and self.keep else table
             name = f"{left[0][0].first:09d}-{left[-1][0].last:09d}.parquet"  # of thinned rows too: they are done
             if kept.num_rows:
-                write_whole(kept.combine_chunks(), self.sealed, name, self.group_rows)
+                kept = kept.combine_chunks()
+                write_whole(kept, self.sealed, name, self.group_rows, via=self.tail, fsync=self.fsync)
+                self._tell_sealed(kept, name)
+            self._sealed_to = left[-1][0].last  # of thinned rows too
             self.left_out += table.num_rows - kept.num_rows
         self._state = _State(self._state.tail[len(taken) :], self._state.number, self._state.rows)
         _delete(taken)
+
+    def _tell_sealed(self, table: pa.Table, name: str) -> None:
+        if self.on_seal is None:
+            return
+        try:
+            self.on_seal(table, name)
+        except Exception as error:  # what is made of sealed rows must not harm them
+            if not self._told:
+                say(f"{self.sealed / name} is whole, but what is made of it failed ({type(error).__name__}: {error})")
+            self._told = True
+
+    def _has_room(self, values: Mapping[str, Any]) -> bool:
+        self._waiting += row_bytes(values)
+        return self._waiting <= MOST_WAITING
 
     def _delete_strays(self) -> None:
         """Delete what an interruption left beside the tail's files: parts already merged, merges not taken over."""
@@ -171,46 +273,27 @@ class SegmentWriter:
                 segment.path.unlink(missing_ok=True)
 
     def _joined(self, files: Sequence[tuple[Segment, int]]) -> pa.Table:
-        return joined((read_segment(segment.path) for segment, _ in files), self._columns)
+        tables = [table for file in files if (table := self._read(*file)) is not None]
+        return joined(tables, self._columns) if tables else to_table([], self._columns)
+
+    def _read(self, segment: Segment, rows: int) -> pa.Table | None:
+        """A file of the tail; one that the disk garbled is told and put aside, its rows are missing."""
+        try:
+            return read_segment(segment.path)
+        except GARBLED as error:
+            segment.path.rename(segment.path.with_suffix(".broken"))
+            self.gap = Gap(segment.first, segment.last, rows).joined(self.gap)
+            say(f"{segment.path} can no longer be read ({error}); its {rows:,} rows are missing from the log")
+            return None
 
     @property
     def _last_sealed(self) -> int:
         return max((segment.last for segment in segments_in(self.sealed)), default=-1)
 
     def _recovered(self) -> _State:
-        """What a killed writer left in the tail, less half-written files and what is sealed already."""
-        for folder in (self.sealed, self.tail):
-            for half in folder.glob(".*.parquet"):
-                half.unlink()
-        done, counted = self._last_sealed, tail_segments(self.tail)
-        tail = []
-        for segment in segments_in(self.tail):
-            if segment.last <= done or segment not in counted:
-                segment.path.unlink()
-            elif (rows := self._rows_of(segment)) is not None:
-                tail.append((segment, rows))
-        for segment in segments_in(self.sealed)[-1:]:
-            self._learn(segment.path)
+        self._sealed_to, tail = recovered(self.sealed, self.tail, self._columns)
         flushes = [segment.flushes[1] for segment, _ in tail if segment.flushes]
         return _State(tuple(tail), max(flushes, default=-1) + 1)
-
-    def _rows_of(self, segment: Segment) -> int | None:
-        """Rows of a tail file; one that is not whole (after a power cut) is put aside, its rows are lost."""
-        try:
-            self._learn(segment.path)
-            with open_segment(segment.path) as file:
-                return file.metadata.num_rows
-        except UNREADABLE:
-            segment.path.rename(segment.path.with_suffix(".broken"))
-            return None
-
-    def _learn(self, path: Path) -> None:
-        """Columns of a file that an earlier writer left, so that they go on with their types."""
-        with open_segment(path) as file:
-            first = pa.Table.from_batches([next(file.iter_batches(batch_size=1))])
-        for name, column in columns_of(first).items():
-            if self._columns.get(name, column).width <= column.width:
-                self._columns[name] = column
 
 
 def _oldest(rows: int, files: Sequence[tuple[Segment, int]]) -> Sequence[tuple[Segment, int]]:

@@ -178,12 +178,13 @@ def test_closing_lets_go_of_the_folder_even_if_a_part_cannot_be_written(tmp_path
     log = RunLog(tmp_path / "run")
     fill(log)
     log.append_evaluation({"iteration": 10, "lwlrap": 0.5})
+    fill(log, 10, 20)
 
     def full():
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(log._iterations, "close", full)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.warns(UserWarning, match=r"could not be closed in order: No space left on device.*10 rows"):
         log.close("failed")
     run = Run(log.path)
     assert run.status == "failed"
@@ -231,3 +232,52 @@ def test_a_run_may_have_any_name_that_a_folder_can(tmp_path, monkeypatch, name):
     assert (run.name, run.status, len(run.scalars)) == (name, "finished", 10)
     assert list(run.scalars.columns) == ["loss", "skipped"]
     assert len(pd.read_parquet(os.path.join("logs", name, "iterations"))) == 10
+
+
+def synced(monkeypatch):
+    """Names of the files and folders that the disk was waited for, in order, and whether each had its content then."""
+    found, real = [], os.fsync
+
+    def fsync(descriptor):
+        path = os.readlink(f"/proc/self/fd/{descriptor}")
+        found.append(os.path.basename(path) if os.path.getsize(path) else f"empty {path}")
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    return found
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="which file a descriptor is can be asked on Linux only")
+def test_with_fsync_each_flush_and_each_seal_waits_for_the_disk_file_first_then_folder(tmp_path, monkeypatch):
+    names = synced(monkeypatch)
+    log = RunLog(tmp_path / "run", fsync=True)
+    assert names[:3] == [tmp_path.name, ".run.json", "run"]
+    assert {"run", "tail"} <= set(names[3:])  # the folders that were made
+    names.clear()
+    fill(log, 0, 50)
+    assert names == [".000000000-000000049.000000-000000.parquet", "iterations"]
+    names.clear()
+    log.event("first", 0)
+    log.append_evaluation({"iteration": 50, "lwlrap": 0.5})
+    log.append_maps(50, {"head.map": np.ones((2, 2))}, "one.wav")
+    assert names[:3] == ["events.jsonl", ".000000050-000000050.000000-000000.parquet", "evaluations"]
+    assert "maps-one.wav" in names
+    names.clear()
+    log.close()
+    assert names[:2] == [".000000000-000000049.parquet", "iterations"]
+    assert names[-2:] == [".run.json", "run"]
+
+
+def test_without_fsync_no_write_waits_for_the_disk_unless_the_environment_says_so(tmp_path, monkeypatch):
+    names = synced(monkeypatch)
+    for value, waits in ((None, False), ("0", False), ("", False), ("1", True)):
+        if value is not None:
+            monkeypatch.setenv("FLATLINE_FSYNC", value)
+        names.clear()
+        log = RunLog(tmp_path / f"run-{value}")
+        fill(log)
+        log.close()
+        assert bool(names) == waits
+    names.clear()
+    RunLog(tmp_path / "chosen", fsync=False).close()
+    assert names == []

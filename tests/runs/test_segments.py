@@ -78,6 +78,20 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path, monkeypatch):
     assert os.listdir(tmp_path) == []
 
 
+def test_a_file_may_be_written_in_another_folder_so_that_none_is_half_there_even_by_a_hidden_name(
+    tmp_path, monkeypatch
+):
+    def look(table, file, **options):
+        assert os.listdir(tmp_path / "sealed") == []
+        assert os.listdir(tmp_path / "tail") == [".000-002.parquet"]
+
+    for name in ("sealed", "tail"):
+        (tmp_path / name).mkdir()
+    monkeypatch.setattr(segments.pq, "write_table", look)
+    write_whole(TABLE, tmp_path / "sealed", "000-002.parquet", via=tmp_path / "tail")
+    assert (os.listdir(tmp_path / "sealed"), os.listdir(tmp_path / "tail")) == (["000-002.parquet"], [])
+
+
 @pytest.mark.parametrize("odd", ["run:1", "lr=0.1", "a b", "ü%20#?", "s3:", "[x]*", "_under"])
 def test_odd_folder_names_neither_add_columns_nor_are_taken_for_addresses(tmp_path, monkeypatch, odd):
     monkeypatch.chdir(tmp_path)

@@ -265,10 +265,76 @@ def test_a_failed_write_keeps_the_rows_for_the_next_try(folders, monkeypatch):
     writer = SegmentWriter(*folders, flush_rows=2)
     with monkeypatch.context() as patch:
         patch.setattr(
-            module, "write_whole", lambda *args: (_ for _ in ()).throw(OSError(28, "No space left on device"))
+            module,
+            "write_whole",
+            lambda *args, **options: (_ for _ in ()).throw(OSError(28, "No space left on device")),
         )
         with pytest.raises(OSError, match="No space"):
             append(writer, 0, 1)
     append(writer, 2)
     writer.close()
     assert recorded(folders) == [0, 1, 2]
+
+
+def test_whoever_asks_is_called_with_each_sealed_segment_once_it_is_visible(folders):
+    seen = []
+
+    def note(table, name):
+        assert pd.read_parquet(folders[0] / name).iteration.tolist() == table.column("iteration").to_pylist()
+        seen.append(name)
+
+    append(SegmentWriter(*folders, flush_rows=5), *range(5))  # killed
+    writer = SegmentWriter(*folders, flush_rows=5, seal_rows=20, on_seal=note)
+    append(writer, *range(5, 52))
+    writer.close()
+    assert seen == [path.name for path in segment_files(folders[0])]
+    assert len(seen) > 3
+
+
+def test_a_fault_of_whoever_is_called_is_told_once_and_harms_nothing(folders):
+    def fail(table, name):
+        raise ValueError("no bins today")
+
+    writer = SegmentWriter(*folders, flush_rows=5, seal_rows=20, on_seal=fail)
+    with pytest.warns(UserWarning, match=r"000000000-0000000\d\d.parquet is whole, but .*no bins today") as caught:
+        append(writer, *range(100))
+    writer.close()
+    assert len(caught) == 1
+    assert recorded(folders) == list(range(100))
+
+
+def test_a_long_tail_that_could_not_be_sealed_is_sealed_in_parts(folders, monkeypatch):
+    writer = SegmentWriter(*folders, flush_rows=5, seal_rows=20)
+    real = module.write_whole
+
+    def no_seal(table, folder, *args, **options):
+        if folder == folders[0]:
+            raise OSError(28, "No space left on device")
+        real(table, folder, *args, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "write_whole", no_seal)
+        for iteration in range(100):
+            try:
+                append(writer, iteration)
+            except OSError:
+                continue
+    assert recorded(folders) == list(range(100))
+    append(writer, *range(100, 105))
+    sizes = [segment.last - segment.first + 1 for segment in segments_in(folders[0])]
+    assert sizes == [20] * 5
+    writer.close()
+    assert recorded(folders) == list(range(105))
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1 garbled PAR1"])
+def test_a_tail_file_that_the_disk_garbled_under_a_living_writer_does_not_end_the_training(folders, content):
+    writer = SegmentWriter(*folders, flush_rows=5, seal_rows=20)
+    append(writer, *range(10))
+    segment_files(folders[1])[0].write_bytes(content)
+    with pytest.warns(UserWarning, match="can no longer be read.*; its 5 rows are missing") as caught:
+        append(writer, *range(10, 50))
+    writer.close()
+    assert len(caught) == 1
+    assert (writer.gap.first, writer.gap.last, writer.gap.rows) == (0, 4, 5)
+    assert recorded(folders) == list(range(5, 50))
