@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
 
 from ..diagnostics.errors import FlatlineError, RunError
 from ..diagnostics.lwlrap import at_constant_level
@@ -17,7 +16,7 @@ from .log import is_locked
 from .reading import ATTEMPTS
 from .run import Run
 from .segments import UNREADABLE as UNREADABLE_FILE
-from .segments import segment_bounds, segment_files
+from .segments import read_segment, segment_bounds, segment_files
 
 LOGGER = logging.getLogger(__name__)
 
@@ -170,9 +169,7 @@ def _last_iteration(file: Path) -> int:
 
 def _rows(file: Path) -> list[dict[str, float | None]]:
     try:
-        with pq.ParquetFile(file) as parquet:
-            known = [name for name in SCORES if name in parquet.schema_arrow.names]
-            return parquet.read(columns=known, use_threads=False).to_pylist()
+        return read_segment(file, list(SCORES)).to_pylist()
     except FileNotFoundError:
         raise
     except UNREADABLE_FILE as error:

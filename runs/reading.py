@@ -1,14 +1,17 @@
 """Reading a folder of segments while somebody may be writing it."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import pyarrow as pa
 
 from ..diagnostics.errors import RunError
 from .columns import FIXED_TYPES
-from .segments import UNREADABLE, Segment, open_segment, segments_in, tail_segments
+from .segments import UNREADABLE, Segment, open_segment, read_segment, segments_in, tail_segments
 
 COORDINATES = ("iteration", "epoch", "wall_time")
 
@@ -24,6 +27,15 @@ class _File:
     schema: pa.Schema
     rows: int
     columns: dict[str, pa.ChunkedArray] = field(default_factory=dict)
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """Columns of the file."""
+        return frozenset(self.schema.names)
+
+    def holds(self, wanted: Sequence[str]) -> bool:
+        """Whether what the file has of these columns was read."""
+        return all(name in self.columns or name not in self.names for name in wanted)
 
 
 class SegmentReader:
@@ -51,6 +63,31 @@ class SegmentReader:
         wanted = list(dict.fromkeys(("iteration", *columns)))
         files = self._opened(wanted)
         return pa.table({name: _stacked(files, name) for name in wanted})
+
+    def tables(self) -> list[pa.Table]:
+        """Every row once, in order, a table a file, each with the columns of its own."""
+        files = self._opened(self.schema().names)
+        return [pa.table({name: file.columns[name] for name in file.schema.names}) for file in files]
+
+    def stream(self) -> Iterator[pa.Table]:
+        """As `tables`, one at a time, so that no more is in memory; for rows whose iterations do not repeat."""
+        done, tries = -1, 0
+        while left := [segment for segment in self.segments() if segment.last > done]:
+            for segment in left:
+                try:
+                    table = read_rows(segment, None, self.sealed)
+                except FileNotFoundError:  # sealed between the listing and the read
+                    tries += 1
+                    break
+                if table is not None and done >= segment.first:  # sealed with rows that the tail gave already
+                    table = table.slice(int((table.column("iteration").to_numpy() <= done).sum()))
+                if table is not None and table.num_rows:
+                    yield table
+                done = segment.last
+            else:
+                return
+            if tries == ATTEMPTS:
+                raise RunError(f"{self.sealed} changed under every one of {ATTEMPTS} reads; read it again")
 
     def segments(self) -> list[Segment]:
         """Sealed files, then those of the tail that are not sealed yet.
@@ -80,31 +117,54 @@ class SegmentReader:
 
     def _file(self, segment: Segment, wanted: Sequence[str]) -> _File | None:
         """The file with these columns read; None for a file of the tail that a power cut left half written."""
-        try:
+        with _told(segment, self.sealed):
             return self._read(segment.path, wanted)
-        except FileNotFoundError:
-            raise
-        except UNREADABLE as error:
-            if segment.flushes is not None:
-                return None
-            raise RunError(
-                f"{segment.path} cannot be read ({error}); move it out of {self.sealed} to read the rest of the run"
-            ) from error
+        return None
 
     def _read(self, path: Path, wanted: Sequence[str]) -> _File:
-        stat = path.stat()
-        mark = (stat.st_ino, stat.st_mtime_ns)
+        mark = file_mark(path)
         known = self._files.get(path)
-        if known is None or known.mark != mark:
-            with open_segment(path) as parquet:
+        if known is not None and known.mark == mark and known.holds(wanted):
+            return known
+        with open_segment(path) as parquet:
+            if known is None or known.mark != mark:
                 known = _File(mark, parquet.schema_arrow, parquet.metadata.num_rows)
-            self._files[path] = known
-        missing = [name for name in wanted if name in known.schema.names and name not in known.columns]
-        if missing:
-            with open_segment(path) as parquet:
+                self._files[path] = known
+            if missing := [name for name in wanted if name in known.names and name not in known.columns]:
                 table = parquet.read(columns=missing, use_threads=False)
-            known.columns.update({name: table.column(name) for name in missing})
+                known.columns.update({name: table.column(name) for name in missing})
         return known
+
+
+def read_rows(segment: Segment, columns: Sequence[str] | None, sealed: Path) -> pa.Table | None:
+    """Those of the columns that a file has; None for one of the tail that a power cut left half written.
+
+    columns : None is all
+    Raises FileNotFoundError for one that is gone, RunError for a sealed one that cannot be read.
+    """
+    with _told(segment, sealed):
+        return read_segment(segment.path, None if columns is None else list(columns))
+    return None
+
+
+def file_mark(path: Path) -> tuple[int, int]:
+    """What tells a file from a later one of its name."""
+    stat = os.stat(path)
+    return stat.st_ino, stat.st_mtime_ns
+
+
+@contextmanager
+def _told(segment: Segment, sealed: Path) -> Iterator[None]:
+    """Says which sealed file cannot be read, and passes over one of the tail."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except UNREADABLE as error:
+        if segment.flushes is None:
+            raise RunError(
+                f"{segment.path} cannot be read ({error}); move it out of {sealed} to read the rest of the run"
+            ) from error
 
 
 def _stacked(files: list[_File], name: str) -> pa.ChunkedArray:
@@ -115,6 +175,12 @@ def _stacked(files: list[_File], name: str) -> pa.ChunkedArray:
         file.columns[name] if name in file.columns else pa.chunked_array([pa.nulls(file.rows, kind)]) for file in files
     ]
     return pa.chunked_array([chunk for column in columns for chunk in column.chunks], type=kind)
+
+
+def is_numeric(field: pa.Field) -> bool:
+    """Whether it is a column of numbers or of lists of them, less the row's own number."""
+    kind = field.type.value_type if pa.types.is_list(field.type) else field.type
+    return field.name != "iteration" and _is_number(kind)
 
 
 def _is_number(kind: pa.DataType) -> bool:

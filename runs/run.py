@@ -1,6 +1,5 @@
 """A run log read back; needs no torch."""
 
-import difflib
 import json
 import os
 from collections.abc import Sequence
@@ -12,54 +11,19 @@ import pandas as pd
 import pyarrow as pa
 
 from ..diagnostics.errors import RunError, unknown
+from .addresses import LOGS, find_run
 from .columns import matrix, widest
 from .locking import is_locked
 from .log import read_info
 from .map_log import MEAN, clip_folder, clip_name
 from .maps import MapReader
-from .reading import SegmentReader
-
-LOGS = Path("logs")
+from .reading import SegmentReader, is_numeric
+from .window import POINTS, WindowReader
+from .window_table import window_table
 
 EVALUATION_COLUMNS = ("lwlrap", "lrap", "loss", "chance", "constant")
 
-MOST_NAMED = 8
-"""Runs that are named where one is not found."""
-
-
-def find_run(address: str | os.PathLike[str], logs: Path = LOGS) -> Path:
-    """The folder of a run given by path or by a name under `logs`.
-
-    Raises RunError naming what was looked for and the runs there are.
-    """
-    places = list(dict.fromkeys((Path(address), logs / address)))
-    for path in places:
-        if os.path.isfile(path / "run.json"):  # unlike Path.is_file it takes any name
-            return path
-    looked = " nor ".join(map(_short, places))
-    raise RunError(f"no run at {looked} (a run is a folder with a run.json); {_runs_there(Path(address), logs)}")
-
-
-def _runs_there(address: Path, logs: Path) -> str:
-    """The runs beside that address, else those under `logs`, the nearest names first."""
-    folders = [logs] if address.parent == Path() else [address.parent, logs]
-    folder, names = next(((folder, names) for folder in folders if (names := _runs_in(folder))), (logs, []))
-    if not names:
-        return f"there are no runs under {_short(logs)} yet"
-    nearest = difflib.get_close_matches(address.name, names, MOST_NAMED, cutoff=0.0)
-    more = f" and {len(names) - MOST_NAMED} more (`flatline runs`)" if len(names) > MOST_NAMED else ""
-    return f"runs under {_short(folder)}: {', '.join(nearest)}{more}"
-
-
-def _runs_in(folder: Path) -> list[str]:
-    try:
-        return [path.name for path in folder.iterdir() if os.path.isfile(path / "run.json")]
-    except (OSError, ValueError):
-        return []
-
-
-def _short(path: Path) -> str:
-    return text if len(text := str(path)) <= 200 else f"{text[:200]}..."
+PARAMETER_COLUMNS = ("gradient_norm", "weight_norm", "update_ratio")
 
 
 class Run:
@@ -73,6 +37,7 @@ class Run:
         self.path = find_run(address, Path(logs))
         self._iterations = SegmentReader(self.path / "iterations", self.path / "tail" / "iterations")
         self._evaluations = SegmentReader(self.path / "evaluations", self.path / "tail" / "evaluations")
+        self._window = WindowReader(self._iterations, self.path / "pyramid")
         self._info: tuple[tuple[int, ...] | None, dict[str, Any]] | None = None
         self.info  # noqa: B018  (a log that cannot be read is refused here, not at the first table)
 
@@ -176,6 +141,48 @@ class Run:
         if name not in known:
             raise unknown("signal", name, known, f"run {self.name}")
         return self._iterations.table([name]).to_pandas().set_index("iteration")[name]
+
+    def window(
+        self,
+        columns: str | Sequence[str],
+        first: int | None = None,
+        last: int | None = None,
+        points: int = POINTS,
+    ) -> pd.DataFrame:
+        """Scalar and list columns of a stretch of the run in few rows, with the extremes of all that each stands for.
+
+        Every row as it was recorded where at most `points` iterations are asked for. Otherwise bins of iterations, of
+        one width, indexed by their first: the lowest, highest and mean recorded value, and how many there are; all NaN,
+        and 0, where nothing was recorded. The newest iterations of a live run are among them. Costs the same for any
+        length of a run that has a pyramid.
+
+        first, last : iterations, both included; None is the run's own
+        points : rows, at most
+        Returns columns (statistic, column, entry), so that `window["min"]["gradient_norm"]` is bin x parameter and
+        `window["max"]["loss"]` a series; `.attrs["width"]` is the iterations in a bin, 1 for rows.
+        Raises UnknownNameError for a column that the run has not.
+        """
+        asked = [columns] if isinstance(columns, str) else list(columns)
+        known = {field.name: field.type for field in self._iterations.schema() if is_numeric(field)}
+        for name in asked or [""]:
+            if name not in known:
+                raise unknown("column", name, list(known), f"run {self.name}")
+        found = self._window.read(asked, first, last, points)
+        entries = {name: self._entries(name) if pa.types.is_list(known[name]) else None for name in asked}
+        return window_table(found, entries)
+
+    def entries(self, column: str) -> list[Any]:
+        """What the entries of a list column of the iterations are of: parameters, classes, gates, or their numbers."""
+        names, width = self._entries(column), self._width(column)
+        return list(names) if names and len(names) >= width else list(range(width))
+
+    def _entries(self, column: str) -> Sequence[Any]:
+        """Names of a list column's entries; empty where they have only numbers."""
+        if column in PARAMETER_COLUMNS:
+            return self.parameters
+        if column.startswith("gate_"):
+            return self.gates
+        return [] if column.startswith("hidden_gradient") else self.classes
 
     @property
     def evaluations(self) -> pd.DataFrame:

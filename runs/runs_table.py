@@ -8,9 +8,9 @@ from rich.table import Table
 from rich.text import Text
 
 from ..diagnostics.errors import RunError
+from .addresses import LOGS
 from .display import SCORES, fitted, number, stdout
 from .listing import UNREADABLE, list_runs
-from .run import LOGS
 
 GIVEN_UP = {"loss": 18, "head": 24, "architecture": 24, "iterations": 12, "state": 12}
 """Columns that a narrow terminal does not show, and for how long a name each makes room (see `fitted`)."""

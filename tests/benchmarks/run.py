@@ -14,6 +14,8 @@ import front_end
 import lwlrap_speed
 import recorder_cost
 import recorder_memory
+import run_log_forms
+import run_log_speed
 from results import BEGIN, cells, markdown, parts_of, row, table, write_between
 from rich.console import Console
 from timing import Benchmark, Group, machine
@@ -24,6 +26,8 @@ GROUPS: tuple[Group, ...] = (
     *lwlrap_speed.GROUPS,
     *cached_epoch.GROUPS,
     *front_end.GROUPS,
+    *run_log_forms.GROUPS,
+    *run_log_speed.GROUPS,
 )
 
 REPETITIONS = 5
