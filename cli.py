@@ -10,6 +10,9 @@ from typing import Any
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 LOGS = Path("logs")
 
+RUNS = ("export", "import", "prune")
+"""Commands that begin with `runs`, which is one of its own."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code (0 done, 1 failed, 2 bad usage or bad input, 130 interrupted)."""
@@ -30,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _joined(argv: list[str]) -> list[str]:
     """`runs export` as one word: argparse cannot tell it from `runs LOGS`."""
     words = argv[:2]
-    return [" ".join(words), *argv[2:]] if words in (["runs", "export"], ["runs", "import"]) else argv
+    return [" ".join(words), *argv[2:]] if words in (["runs", which] for which in RUNS) else argv
 
 
 def parser() -> argparse.ArgumentParser:
@@ -50,8 +53,11 @@ def _add_training(commands: Any) -> None:
     train = _command(
         commands, "train", _train, "train by a recipe, recorded; the last line printed is the run's folder"
     )
-    train.add_argument("recipe", metavar="RECIPE", help="a built-in name (`flatline recipes`) or a YAML file")
-    train.add_argument("--data", type=Path, metavar="ROOT", help="data root; left out, the embedded data")
+    train.add_argument(
+        "recipe", nargs="?", metavar="RECIPE", help="a built-in name (`flatline recipes`) or a YAML file"
+    )
+    train.add_argument("--data", type=Path, metavar="ROOT", help="data root; left out, the run's or the embedded data")
+    train.add_argument("--resume", metavar="RUN", help="go on with a run that was interrupted; needs no RECIPE")
     train.add_argument("--name", help="name of the run's folder; left out, the recipe's, numbered if taken")
     train.add_argument("--iterations", type=int, metavar="N")
     train.add_argument("--seed", type=int, metavar="N")
@@ -82,18 +88,46 @@ def _add_reading(commands: Any) -> None:
     export = _command(commands, "runs export", _export, "write a run in another form")
     export.add_argument("name", metavar="RUN", help="a folder, or a name under the logs")
     export.add_argument(
-        "--format", choices=["tensorboard"], required=True, help="tensorboard: an event file of scalars"
+        "--format",
+        choices=["parquet", "csv", "tensorboard"],
+        required=True,
+        help="parquet: one file of lists; csv: a column a number; tensorboard: an event file of scalars",
     )
-    export.add_argument("-o", "--output", type=Path, metavar="DIR", help="folder (default: tensorboard/RUN)")
+    export.add_argument("-o", "--output", type=Path, metavar="DIR", help="folder (default: FORMAT/RUN)")
     bring = _command(commands, "runs import", _import, "make a run of TensorBoard's scalars, to look at it")
     bring.add_argument("events", type=Path, metavar="EVENTS", help="an event file, or the folder of one run")
     bring.add_argument("--name", help="name of the run's folder; left out, that of the events', numbered if taken")
     for command in (export, bring):
         _add_logs(command)
+    _add_prune(commands)
     _command(commands, "recipes", _recipes, "list the built-in recipes")
     _command(commands, "models", _models, "list architectures, heads and their options")
     for name in ("runs", "recipes", "models"):
         commands.choices[name].add_argument("--json", action="store_true", help="print JSON and nothing else")
+
+
+def _add_prune(commands: Any) -> None:
+    prune = _command(commands, "runs prune", _prune, "delete runs, or parts of them, that every given condition fits")
+    prune.add_argument("logs", nargs="?", type=Path, metavar="LOGS", help="folder of the runs (default: logs)")
+    prune.add_argument("--name", action="append", default=[], metavar="GLOB", help="runs of such a name ('story-*')")
+    prune.add_argument("--state", action="append", default=[], choices=["finished", "interrupted", "failed"])
+    prune.add_argument("--older-than", type=_positive(float), metavar="DAYS", help="runs that ended so long ago")
+    prune.add_argument("--keep", type=_positive(int), metavar="N", help="spare the newest N of those that fit")
+    prune.add_argument("--maps", action="store_true", help="delete only their maps")
+    prune.add_argument("--checkpoints", action="store_true", help="delete only their checkpoints")
+    prune.add_argument("--dry-run", action="store_true", help="list what would go, and end")
+    prune.add_argument("--yes", action="store_true", help="do not ask")
+
+
+def _positive(kind: Any) -> Any:
+    def number(text: str) -> Any:
+        value = kind(text)
+        if not value >= 0:
+            raise ValueError
+        return value
+
+    number.__name__ = "number"  # what argparse calls it
+    return number
 
 
 def _add_data(commands: Any) -> None:
@@ -133,6 +167,7 @@ def _train(arguments: argparse.Namespace) -> int:
         settings=arguments.set,
         iterations=arguments.iterations,
         seed=arguments.seed,
+        resume=arguments.resume,
     )
     print(trained.path.resolve())
     return INTERRUPTED if trained.status == "interrupted" else DONE
@@ -183,9 +218,19 @@ def _runs(arguments: argparse.Namespace) -> int:
 
 
 def _export(arguments: argparse.Namespace) -> int:
-    from .runs.commands import export
+    from .runs.table_export import export
 
-    print(export(arguments.name, arguments.logs, arguments.output).resolve())
+    print(export(arguments.name, arguments.logs, arguments.format, arguments.output).resolve())
+    return DONE
+
+
+def _prune(arguments: argparse.Namespace) -> int:
+    from .runs.pruning import Choice
+    from .runs.pruning_table import prune
+
+    parts = [part for part in ("maps", "checkpoints") if getattr(arguments, part)]
+    choice = Choice(arguments.name, arguments.state, arguments.older_than, arguments.keep, parts)
+    prune(arguments.logs, choice, dry_run=arguments.dry_run, yes=arguments.yes)
     return DONE
 
 

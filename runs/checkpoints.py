@@ -1,80 +1,173 @@
-"""Checkpoints: weights as safetensors, the rest loadable with weights_only."""
+"""Checkpoints: weights as safetensors, the rest loadable with weights_only.
 
-import os
+One checkpoint is a pair of files named by its iteration, `000000350.safetensors` and `000000350.pt` beside it (a second
+one at the same iteration is `000000350.2`). The weights are written last and deleted first, so that a pair that can be
+seen is whole; a file is never written twice. The newest pair is `last`, and says which one is `best`. Earlier versions
+wrote `last.safetensors`, `last.pt` and `best.safetensors`; those are read still.
+"""
+
+import json
 import pickle
-from collections.abc import Callable
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import nn
-from torch.optim import Optimizer
 
 from ..diagnostics.errors import RunError
 
+STEM = re.compile(r"(\d{9,})(?:\.(\d+))?")
 
-def save_checkpoint(run: Path, name: str, model: nn.Module, optimizer: Optimizer | None, iteration: int) -> None:
-    """Write `checkpoints/<name>.safetensors`, and `<name>.pt` with the optimiser's and the random state if it is given.
+UNREADABLE = (OSError, RuntimeError, pickle.UnpicklingError, EOFError, SafetensorError, KeyError, ValueError, TypeError)
+"""What PyTorch and safetensors raise on a file that is damaged."""
 
-    Each file appears whole or not at all.
+Which = str | int
+
+
+class Checkpoint(NamedTuple):
+    """One checkpoint: optimiser steps done by then, its weights, and whether they, loss and gradient were finite."""
+
+    iteration: int
+    path: Path
+    healthy: bool
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What stands in the head of the weights' file.
+
+    kept : made at an evaluation, to be kept for later; others make way for the next one
+    best : iteration of the best evaluation by then
     """
-    folder = run / "checkpoints"
-    folder.mkdir(exist_ok=True)
-    # Copies: safetensors refuses tensors that share memory.
-    weights = {key: value.detach().cpu().clone().contiguous() for key, value in model.state_dict().items()}
-    if optimizer is not None:
-        state = {"iteration": iteration, "optimizer": optimizer.state_dict(), "random": torch.get_rng_state()}
-        _write_whole(folder / f"{name}.pt", lambda hidden: torch.save(state, hidden))
-    metadata = {"iteration": str(iteration)}
-    _write_whole(folder / f"{name}.safetensors", lambda hidden: save_file(weights, hidden, metadata=metadata))
+
+    iteration: int
+    healthy: bool = True
+    kept: bool = True
+    best: int | None = None
+
+    def written(self) -> dict[str, str]:
+        """As safetensors takes it; one key, for several come in any order and the file would never be the same."""
+        return {"checkpoint": json.dumps(vars(self))}
+
+    @classmethod
+    def read(cls, path: Path) -> "Facts":
+        """Of a weights' file; raises one of `UNREADABLE`."""
+        with safe_open(path, "pt") as file:
+            given = file.metadata()
+        if "checkpoint" in given:
+            return cls(**json.loads(given["checkpoint"]))
+        return cls(int(given["iteration"]))
 
 
-def load_weights(run: Path, model: nn.Module, names: tuple[str, ...] = ("best", "last")) -> str:
+def checkpoints_of(run: Path) -> list[Checkpoint]:
+    """Every checkpoint of a run that is whole, in order; damaged ones are left out."""
+    known = [(path, facts_of(path)) for path in [*_old(run, "best"), *_old(run, "last"), *pairs(run)]]
+    return sorted(Checkpoint(facts.iteration, path, facts.healthy) for path, facts in known if facts is not None)
+
+
+def load_weights(run: Path, model: nn.Module, names: Sequence[Which] = ("best", "last")) -> str:
     """Load the first checkpoint of these that the run has; returns its name.
 
+    names : "best", "last", or an iteration
     Raises RunError if there is none, or if it does not fit the model.
     """
     for name in names:
-        path = run / "checkpoints" / f"{name}.safetensors"
-        if path.is_file():
-            try:
-                model.load_state_dict(load_file(path))
-            except RuntimeError as error:
-                raise RunError(
-                    f"{path} does not fit the model of the run's recipe ({error}); was run.json changed?"
-                ) from None
-            except (SafetensorError, OSError) as error:
-                raise RunError(f"{path} cannot be read ({error}); use another checkpoint") from error
-            return name
-    raise RunError(f"{run} has no checkpoint {' or '.join(names)} under checkpoints/; train it with `flatline train`")
+        for path in find(run, name)[-1:]:
+            load_weights_at(path, model)
+            return str(name)
+    wanted = " or ".join(str(name) for name in names)
+    there = ", ".join(str(checkpoint.iteration) for checkpoint in checkpoints_of(run))
+    raise RunError(
+        f"{run} has no checkpoint {wanted} under checkpoints/"
+        + (
+            f" (there are those of iterations {there}); name one of these"
+            if there
+            else "; train it with `flatline train`"
+        )
+    )
 
 
-def load_state(run: Path, name: str = "last") -> dict[str, Any]:
-    """What stands beside the weights: iteration, optimiser state, random state.
+def load_weights_at(path: Path, model: nn.Module) -> None:
+    """Load one checkpoint's weights.
 
-    Raises RunError if it is not there or cannot be read, or belongs to other weights (a kill between the two files).
+    Raises RunError if it does not fit the model or is damaged.
     """
-    path = run / "checkpoints" / f"{name}.pt"
     try:
-        state = torch.load(path, weights_only=True, map_location="cpu")
-        with safe_open(path.with_suffix(".safetensors"), "pt") as weights:
-            iteration = int(weights.metadata()["iteration"])
-    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, SafetensorError) as error:
-        raise RunError(f"checkpoint {name} of {run} cannot be read ({error}); use another one") from error
-    if state["iteration"] != iteration:
+        model.load_state_dict(load_file(path))
+    except RuntimeError as error:
+        raise RunError(f"{path} does not fit the model of the run's recipe ({error}); was run.json changed?") from None
+    except (SafetensorError, OSError) as error:
+        raise RunError(f"{path} cannot be read ({error}); use another checkpoint") from error
+
+
+def load_state(run: Path, name: Which = "last") -> dict[str, Any]:
+    """What stands beside the weights: iteration, optimiser state, random state, and what else a resume needs.
+
+    Raises RunError if it is not there or cannot be read, or belongs to other weights (earlier versions wrote the two
+    under one name, and a kill could come between).
+    """
+    for path in find(run, name)[-1:]:
+        return load_state_at(path)
+    raise RunError(f"{run} has no checkpoint {name} under checkpoints/; train it with `flatline train`")
+
+
+def load_state_at(path: Path) -> dict[str, Any]:
+    """What stands beside one checkpoint's weights."""
+    try:
+        state = torch.load(path.with_suffix(".pt"), weights_only=True, map_location="cpu")
+        iteration = Facts.read(path).iteration
+        of_state = state["iteration"]
+    except UNREADABLE as error:
+        raise RunError(f"checkpoint {path} cannot be read ({error}); use another one") from error
+    if of_state != iteration:
         raise RunError(
-            f"checkpoint {name} of {run} has weights of iteration {iteration} and an optimiser of "
-            f"iteration {state['iteration']} (killed while it was written); use another one"
+            f"checkpoint {path} has weights of iteration {iteration} and an optimiser of "
+            f"iteration {of_state} (killed while it was written); use another one"
         )
     return state
 
 
-def _write_whole(path: Path, write: Callable[[Path], object]) -> None:
-    hidden = path.with_name(f".{path.name}")
+def find(run: Path, name: Which) -> list[Path]:
+    """Weights' files of a checkpoint by name or iteration, the newest last."""
+    whole = pairs(run)
+    if isinstance(name, int):
+        old = [checkpoint.path for checkpoint in checkpoints_of(run) if checkpoint.iteration == name]
+        return at_iteration(whole, name) or old
+    if name == "best" and whole:
+        facts = facts_of(whole[-1])
+        return [] if facts is None or facts.best is None else at_iteration(whole, facts.best)
+    return whole if name == "last" and whole else _old(run, name)
+
+
+def pairs(run: Path) -> list[Path]:
+    """Weights' files that have their other half, in order of writing."""
+    paths = [path for path in (run / "checkpoints").glob("*.safetensors") if STEM.fullmatch(path.stem)]
+    return sorted((path for path in paths if path.with_suffix(".pt").is_file()), key=_order)
+
+
+def _order(path: Path) -> tuple[int, int]:
+    iteration, again = STEM.fullmatch(path.stem).groups()  # type: ignore[union-attr]
+    return int(iteration), int(again or 1)
+
+
+def at_iteration(paths: Sequence[Path], iteration: int) -> list[Path]:
+    """Those of one iteration."""
+    return [path for path in paths if _order(path)[0] == iteration]
+
+
+def _old(run: Path, name: str) -> list[Path]:
+    path = run / "checkpoints" / f"{name}.safetensors"
+    return [path] if path.is_file() else []
+
+
+def facts_of(path: Path) -> Facts | None:
+    """What the head says; None for a damaged file."""
     try:
-        write(hidden)
-        os.replace(hidden, path)
-    finally:
-        hidden.unlink(missing_ok=True)
+        return Facts.read(path)
+    except UNREADABLE:
+        return None

@@ -12,11 +12,12 @@ from ..data import DataError, Problem, check_dataset, make_dataset
 from ..diagnostics.errors import RunError
 from . import demo as story
 from . import predict as prediction
+from . import resume as resuming
 from .display import ERRORS, SCORES, counting, fitted, number, stdout, training
 from .log import claim
-from .recipe import load_recipe
+from .recipe import Recipe, RecipeError, load_recipe
 from .run import Run
-from .task import prepare
+from .task import Task, prepare
 from .train import Trained
 from .train import train as train_recipe
 
@@ -25,7 +26,7 @@ GIVEN_UP = {"same class\non top": 18, "gradient\nend/peak": 18, "what came of it
 
 
 def train(
-    recipe: str,
+    recipe: str | None,
     *,
     data: Path | None,
     logs: Path,
@@ -33,17 +34,53 @@ def train(
     settings: list[str],
     iterations: int | None,
     seed: int | None,
+    resume: str | None = None,
 ) -> Trained:
-    """Train by a recipe given by name or file; without a data root, on the embedded data."""
+    """Train by a recipe given by name or file, or go on with a run; without a data root, on the embedded data."""
+    if resume is not None:
+        if name is not None:
+            raise RecipeError(f"--name {name} is for a new run, and --resume goes on with one; leave one of them out")
+        return _resume(resume, recipe, data, logs, settings, iterations=iterations, seed=seed)
+    if recipe is None:
+        raise RecipeError("there is no RECIPE (flatline train); give one of `flatline recipes`, or --resume RUN")
     wanted = load_recipe(recipe, settings, iterations=iterations, seed=seed)
     check_writable(logs)
-    root = embedded_data() if data is None else data
-    with counting("log-mel frames") as progress:
-        task = prepare(wanted, root, progress=progress)
-    if task.skipped:
-        ERRORS.print(f"{task.skipped} clips are left out; `flatline data check {root}` lists them", soft_wrap=True)
+    task = _prepared(wanted, embedded_data() if data is None else data)
     with training(wanted.iterations) as watch:
         return train_recipe(wanted, task, logs, name=name, watch=watch)
+
+
+def _resume(
+    address: str, recipe: str | None, data: Path | None, logs: Path, settings: list[str], **overrides: int | None
+) -> Trained:
+    """Go on with a run on the data that it was trained on, wherever it says they are, or `data` is."""
+    run = resuming.run_to_resume(address, logs)
+    if run.status == "finished":
+        ERRORS.print(f"{run.name} is finished already; it is left as it is", soft_wrap=True)
+        return resuming.trained_already(run)
+    wanted = resuming.recipe_of(run, recipe, settings, **overrides)
+    check_writable(run.path)
+    task = _prepared(wanted, _data_of(run) if data is None else data)
+    with training(wanted.iterations) as watch:
+        return resuming.resume(run, wanted, task, watch=watch)
+
+
+def _data_of(run: Run) -> Path:
+    recorded = run.info["data"].get("root")
+    if recorded is None or Path(recorded) == story.embedded_data().resolve():
+        return embedded_data()
+    if not Path(recorded).is_dir():
+        raise RunError(f"the data of run {run.name} are no longer at {recorded}; say where they are with --data")
+    return Path(recorded)
+
+
+def _prepared(recipe: Recipe, root: Path) -> Task:
+    """What a recipe makes of a data root, with a bar, and a line on what was left out."""
+    with counting("log-mel frames") as progress:
+        task = prepare(recipe, root, progress=progress)
+    if task.skipped:
+        ERRORS.print(f"{task.skipped} clips are left out; `flatline data check {root}` lists them", soft_wrap=True)
+    return task
 
 
 def predict(name: str, logs: Path, data: Path, output: Path, *, skip_bad: bool) -> None:
@@ -106,16 +143,6 @@ def story_table(chapters: list[story.Chapter], width: int) -> Table:
 
 def _outcome(chapter: story.Chapter) -> Text:
     return Text("learns", "green") if chapter.learnt else Text("at the constant level", "red")
-
-
-def export(name: str, logs: Path, folder: Path | None) -> Path:
-    """Write a run's scalars as TensorBoard events; returns their folder."""
-    from .tensorboard import export_tensorboard
-
-    run = Run(name, logs)
-    folder = Path("tensorboard") / run.name if folder is None else folder
-    export_tensorboard(run, folder)
-    return folder
 
 
 def import_events(events: Path, logs: Path, name: str | None) -> Path:

@@ -1,5 +1,8 @@
+import torch
+
 from ..models import OptionError, Tagger, build
 from .recipe import Recipe, RecipeError
+from .task import Task
 
 
 def build_network(recipe: Recipe, n_classes: int, n_mels: int) -> Tagger:
@@ -25,3 +28,29 @@ def build_network(recipe: Recipe, n_classes: int, n_mels: int) -> Tagger:
             f"{model.architecture} with {model.head} cannot be built with {options or 'no options'} "
             f"(recipe {recipe.name}: {error}); give smaller ones (`flatline models` lists them)"
         ) from None
+
+
+def make_model(recipe: Recipe, task: Task) -> Tagger:
+    """The recipe's network, seeded, its output bias at the class prior if the recipe says so.
+
+    Raises RecipeError for a name or option that is not known.
+    """
+    torch.manual_seed(recipe.seed)
+    model = build_network(recipe, len(task.clipset.classes), task.settings.n_mels)
+    if recipe.prior_bias:
+        model.head.set_prior_bias(torch.from_numpy(task.prior))
+    return model
+
+
+def device_of(recipe: Recipe) -> torch.device:
+    """The recipe's device; "auto" is a GPU where there is one.
+
+    Raises RecipeError for a device that PyTorch does not have.
+    """
+    name = recipe.device if recipe.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        probe = torch.zeros(1, device=name)
+        probe.cpu()  # "meta" holds tensors too, and no numbers
+        return probe.device
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise RecipeError(f"device {name!r} is not to be had ({str(error).splitlines()[0]}); set device=cpu") from None

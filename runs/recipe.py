@@ -1,5 +1,6 @@
 """A recipe: all that a run needs, as values; YAML on disk, `key=value` on the command line."""
 
+import copy
 import dataclasses
 import functools
 import math
@@ -33,6 +34,7 @@ LEAST: dict[str, float] = {
     "batch_size": 1,
     "early_stop": 1,
     "pinned": 0,
+    "keep_checkpoints": 1,
     "seed": 0,
     "weight_decay": 0,
     "learning_rate": ABOVE_ZERO,
@@ -88,6 +90,7 @@ class Recipe:
     clip_norm : total gradient norm to clip at; None does not clip
     early_stop : evaluations without a better lwlrap after which to stop; None goes on to the end
     pinned : validation clips whose scores and maps are kept at each evaluation
+    keep_checkpoints : healthy ones of earlier evaluations that are kept, besides the last and the best
     device : "auto" takes a GPU where there is one
     """
 
@@ -109,6 +112,7 @@ class Recipe:
     early_stop: int | None = None
     level: Literal["light", "standard", "deep"] = "standard"
     pinned: int = 3
+    keep_checkpoints: int = 8
     device: str = "auto"
     mixed_precision: bool = False
 
@@ -151,6 +155,12 @@ def load_recipe(address: str | Path, settings: Iterable[str] = (), **overrides: 
     Raises RecipeError or UnknownNameError saying what is wrong, where, and what is known.
     """
     values, where = _read(address)
+    return recipe_with(values, where, settings, **overrides)
+
+
+def recipe_with(values: dict[str, Any], where: str, settings: Iterable[str] = (), **overrides: Any) -> Recipe:
+    """A recipe from plain values with settings changed, as by `load_recipe`; `where` is named in errors."""
+    values = copy.deepcopy(values)
     given = {key: value for key, value in overrides.items() if value is not None}
     for setting in settings:
         key = setting.partition("=")[0]

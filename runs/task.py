@@ -1,5 +1,6 @@
 """What a recipe makes of a data root: frames, targets, batches."""
 
+import hashlib
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,9 @@ from ..data import (
     resolve_features,
     training_split,
 )
+from ..data.cache import cache_root
+from ..data.content import content_hashes
+from ..data.parallel import n_cores
 from .recipe import Recipe, RecipeError
 
 Scaling = FixedScaling | BinStandardisation
@@ -48,6 +52,7 @@ class Task:
     place : (clip,) where a clip's frames stand in `features`; -1 for one that the recipe does not use
     train, validation : indices into `clipset.clips`
     skipped : clips left out because they cannot be used
+    fingerprint : of classes and of the clips that are used: order, names, labels, bytes
     """
 
     clipset: ClipSet
@@ -60,6 +65,7 @@ class Task:
     validation: np.ndarray
     validation_kind: str
     skipped: int
+    fingerprint: str = ""
 
     @property
     def prior(self) -> np.ndarray:
@@ -90,6 +96,7 @@ class Task:
             "features": self.settings.to_dict(),
             "scaling": self.scaling.to_dict(),
             "counts": {"train": len(self.train), "validation": len(self.validation), "skipped": self.skipped},
+            "fingerprint": self.fingerprint,
         }
 
 
@@ -119,7 +126,17 @@ def prepare(recipe: Recipe, root: Path, *, progress: Progress | None = None, cac
     _refuse_too_few(recipe, root, len(train), len(validation))
     scaling = FixedScaling() if wanted.scaling == "fixed" else BinStandardisation.fit(features, place[train])
     skipped = len(problems) + len(bad)
-    return Task(clipset, settings, features, place, scaling, clipset.targets(), train, validation, split.kind, skipped)
+    mark = _fingerprint(clipset, train, validation, cache_root(cache_dir))
+    targets = clipset.targets()
+    return Task(clipset, settings, features, place, scaling, targets, train, validation, split.kind, skipped, mark)
+
+
+def _fingerprint(clipset: ClipSet, train: np.ndarray, validation: np.ndarray, cache: Path) -> str:
+    """Of all that decides what a batch holds, wherever the clips lie; bytes that the cache knows are not read again."""
+    clips = [clipset.clips[index] for index in np.concatenate([train, validation])]
+    content = content_hashes([clip.path for clip in clips], cache / "content", n_cores())
+    facts = [clipset.classes, len(train), [(clip.fname, clip.labels) for clip in clips], content]
+    return hashlib.blake2b(repr(facts).encode(), digest_size=16).hexdigest()
 
 
 def of_splits(problems: Sequence[Problem], splits: Collection[str]) -> list[Problem]:
@@ -139,11 +156,14 @@ def _refuse_too_few(recipe: Recipe, root: Path, n_train: int, n_validation: int)
         raise RecipeError(f"{root} has no usable clip to evaluate on; `flatline data check {root}` says why")
 
 
-def batch_order(task: Task, batch_size: int, seed: int) -> Iterator[tuple[int, np.ndarray]]:
-    """(epoch, indices) without end: each epoch a new seeded order of training clips, less its last partial batch."""
-    epoch = 0
+def batch_order(task: Task, batch_size: int, seed: int, start: int = 0) -> Iterator[tuple[int, np.ndarray]]:
+    """(epoch, indices) without end: each epoch a new seeded order of training clips, less its last partial batch.
+
+    start : batches that have been drawn before
+    """
+    epoch, done = divmod(start, len(task.train) // batch_size)
     while True:
         order = np.random.default_rng([seed, epoch]).permutation(task.train)
-        for start in range(0, len(order) - batch_size + 1, batch_size):
-            yield epoch, order[start : start + batch_size]
-        epoch += 1
+        for first in range(done * batch_size, len(order) - batch_size + 1, batch_size):
+            yield epoch, order[first : first + batch_size]
+        epoch, done = epoch + 1, 0

@@ -9,15 +9,17 @@ import torch
 from torch import Tensor
 from torch.optim import Adam
 
-from ..models import Tagger
-from .checkpoints import save_checkpoint
+from .checkpointing import Checkpoints
+from .checkpoints import load_state_at, load_weights_at
 from .evaluate import scores_of
 from .interruption import Interruption
 from .log import RunLog, claim
 from .losses import criterion
-from .network import build_network
-from .recipe import Recipe, RecipeError
+from .network import device_of, make_model
+from .progress import Keeper, Progress, put_back, put_back_random_state
+from .recipe import Recipe
 from .recording import Recorder
+from .run import Run
 from .task import Clips, Task, batch_order
 
 
@@ -41,33 +43,16 @@ class Trained:
     best: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class Resumed:
+    """What a run goes on from: a checkpoint's state, and how many rows recorded after it went to which folder."""
+
+    state: dict[str, Any]
+    superseded_rows: int
+    folder: int | None
+
+
 Watch = Callable[[Reached], None]
-
-
-def make_model(recipe: Recipe, task: Task) -> Tagger:
-    """The recipe's network, seeded, its output bias at the class prior if the recipe says so.
-
-    Raises RecipeError for a name or option that is not known.
-    """
-    torch.manual_seed(recipe.seed)
-    model = build_network(recipe, len(task.clipset.classes), task.settings.n_mels)
-    if recipe.prior_bias:
-        model.head.set_prior_bias(torch.from_numpy(task.prior))
-    return model
-
-
-def device_of(recipe: Recipe) -> torch.device:
-    """The recipe's device; "auto" is a GPU where there is one.
-
-    Raises RecipeError for a device that PyTorch does not have.
-    """
-    name = recipe.device if recipe.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        probe = torch.zeros(1, device=name)
-        probe.cpu()  # "meta" holds tensors too, and no numbers
-        return probe.device
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise RecipeError(f"device {name!r} is not to be had ({str(error).splitlines()[0]}); set device=cpu") from None
 
 
 def train(recipe: Recipe, task: Task, logs: Path, *, name: str | None = None, watch: Watch | None = None) -> Trained:
@@ -76,12 +61,14 @@ def train(recipe: Recipe, task: Task, logs: Path, *, name: str | None = None, wa
     Ctrl-C ends it in order: the log is closed, a checkpoint written, status interrupted.
     Raises RecipeError or RunError before the first iteration for what cannot be trained or written.
     """
-    training = _Training(recipe, task, watch)
+    training = Training(recipe, task, watch)
     return training.run(claim(logs, recipe.name if name is None else name, numbered=name is None))
 
 
-class _Training:
-    def __init__(self, recipe: Recipe, task: Task, watch: Watch | None) -> None:
+class Training:
+    """A run about to be trained: from its beginning, or on from a checkpoint."""
+
+    def __init__(self, recipe: Recipe, task: Task, watch: Watch | None = None) -> None:
         self.recipe, self.task = recipe, task
         self.watch = watch or (lambda reached: None)
         self.device = device_of(recipe)
@@ -90,31 +77,62 @@ class _Training:
         self.optimizer = Adam(self.model.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay)
         self.mixed = recipe.mixed_precision and self.device.type == "cuda"
         self.scaler = torch.amp.GradScaler(enabled=True) if self.mixed else None  # type: ignore[attr-defined]
-        self.last: dict[str, Any] = {}
-        self.best: dict[str, Any] = {}
-        self.since_best = 0
+        self.progress = Progress()
+        self.resumed: Resumed | None = None
+
+    def take(self, checkpoint: Path) -> dict[str, Any]:
+        """Take over weights, optimiser and progress of a checkpoint (its weights' file); returns its state.
+
+        Raises RunError where it does not fit, is damaged, or holds no more than earlier versions wrote.
+        """
+        state = load_state_at(checkpoint)
+        load_weights_at(checkpoint, self.model)
+        self.progress = put_back(state, checkpoint, self.optimizer, self.scaler)
+        return state
 
     def run(self, path: Path) -> Trained:
-        self.path = path
-        log = RunLog(self.path, {"recipe": self.recipe.to_dict(), "device": str(self.device), **self._facts()})
+        """Train in that folder to the recipe's end, or until it is interrupted."""
+        info = {"recipe": self.recipe.to_dict(), "device": str(self.device), **self._facts()}
+        log = RunLog(path, info, resume=self.resumed is not None)
+        self.keeper = Keeper(
+            log, Checkpoints(path, self.recipe.keep_checkpoints), self.model, self.optimizer, self.scaler
+        )
         with self._recorder(log) as recorder, Interruption() as interruption:
             recorder.prior.fixed = self.task.prior
+            if self.resumed is not None:
+                self._go_on(self.resumed, recorder, log)
             self._loop(recorder, interruption)
-            self._save_last(recorder)
+            self.keeper.keep(recorder, self.progress)
             status = "interrupted" if interruption.asked else "finished"
             recorder.close(status)
-        return Trained(self.path, status, self.last, self.best)
+        return Trained(path, status, self.progress.last, self.progress.best)
+
+    def _go_on(self, resumed: Resumed, recorder: Recorder, log: RunLog) -> None:
+        recorder.load_state(resumed.state["recorder"])
+        at, newest = recorder.iteration, Run(log.path).last_iteration
+        if (recorded := 0 if newest is None else newest + 1) < at:
+            log.event("gap", recorded, rows=at - recorded, why="they were not on disk when the process died")
+        log.event("resume", at, superseded_rows=resumed.superseded_rows, superseded=resumed.folder)
+        put_back_random_state(resumed.state["random"], self.device)
 
     def _loop(self, recorder: Recorder, interruption: Interruption) -> None:
-        self._evaluate(recorder)
-        for epoch, indices in batch_order(self.task, self.recipe.batch_size, self.recipe.seed):
-            if recorder.iteration >= self.recipe.iterations or interruption.asked or self._is_stuck():
+        if not self.progress.last:
+            self._evaluate(recorder)
+        recipe = self.recipe
+        for epoch, indices in batch_order(self.task, recipe.batch_size, recipe.seed, start=recorder.iteration):
+            if interruption.asked:
                 return
+            if recorder.iteration >= recipe.iterations or self._is_stuck():
+                break
             recorder.epoch = epoch
             self._iterate(recorder, self.task.batch(indices))
-            if recorder.iteration % self.recipe.evaluate_every == 0 or recorder.iteration == self.recipe.iterations:
+            if recorder.iteration % recipe.evaluate_every == 0 or recorder.iteration == recipe.iterations:
                 self._evaluate(recorder)
-            self.watch(Reached(recorder.iteration, recorder.last_loss, recorder.last_gradient_norm, self.last))
+            elif self.keeper.is_due():
+                self.keeper.keep(recorder, self.progress)
+            self.watch(Reached(recorder.iteration, recorder.last_loss, recorder.last_gradient_norm, self.progress.last))
+        if self.progress.last["iteration"] != recorder.iteration:  # resumed at what is now its last iteration
+            self._evaluate(recorder)
 
     def _iterate(self, recorder: Recorder, batch: Clips) -> None:
         self.model.train()
@@ -147,19 +165,13 @@ class _Training:
             self.model, self.task.validation_batches(), use_mask=self.recipe.data.mask, criterion=self.criterion
         )
         target = self.task.targets[self.task.validation]
-        self.last = recorder.evaluation(target=target, loss=loss, **{self.model.output: scores})
-        self._save_last(recorder)
-        self.since_best += 1
-        if not self.best or self.last["lwlrap"] > self.best["lwlrap"]:
-            self.best, self.since_best = self.last, 0
-            save_checkpoint(self.path, "best", self.model, None, recorder.iteration)
-
-    def _save_last(self, recorder: Recorder) -> None:
-        """At each evaluation, so that a killed run has one too, and at the end."""
-        save_checkpoint(self.path, "last", self.model, self.optimizer, recorder.iteration)
+        self.progress = self.progress.after(
+            recorder.evaluation(target=target, loss=loss, **{self.model.output: scores})
+        )
+        self.keeper.keep(recorder, self.progress, evaluated=True)
 
     def _is_stuck(self) -> bool:
-        return self.recipe.early_stop is not None and self.since_best >= self.recipe.early_stop
+        return self.recipe.early_stop is not None and self.progress.since_best >= self.recipe.early_stop
 
     def _recorder(self, log: RunLog) -> Recorder:
         try:

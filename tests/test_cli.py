@@ -127,9 +127,52 @@ def test_an_interrupted_training_closes_the_log_writes_a_checkpoint_and_ends_wit
     assert process.returncode == 130, err
     assert Path(out.splitlines()[-1]) == run.resolve()
     assert Run(run).status == "interrupted"
-    assert (run / "checkpoints" / "last.safetensors").is_file()
-    assert len(pd.read_parquet(run / "iterations")) == Run(run).last_iteration + 1
+    rows = len(pd.read_parquet(run / "iterations"))
+    assert rows == Run(run).last_iteration + 1
+    assert (run / "checkpoints" / f"{rows:09d}.safetensors").is_file()
     assert "Traceback" not in err
+
+
+@pytest.fixture
+def stopped(tiny_data, tmp_path):
+    """The logs of a run that Ctrl-C ended, and the run."""
+    process = flatline("train", "story-plain", "--data", tiny_data, "--logs", tmp_path, "--iterations", 100_000)
+    run = tmp_path / "story-plain"
+    wait_for(lambda: list((run / "tail" / "iterations").glob("[0-9]*.parquet")))
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    return tmp_path, Run(run)
+
+
+def test_resume_needs_no_recipe_and_no_data_goes_on_and_leaves_a_finished_run_as_it_is(stopped, capsys):
+    logs, run = stopped
+    rows = len(run)
+    command = ["train", "--resume", "story-plain", "--logs", str(logs), "--iterations", str(rows + 2)]
+    assert main(command) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == str(run.path.resolve())
+    assert (run.status, len(run), run.recipe["iterations"]) == ("finished", rows + 2, rows + 2)
+    before = {path: path.stat().st_mtime_ns for path in run.path.rglob("*")}
+    assert main(["train", "--resume", str(run.path), "--iterations", "100000"]) == 0
+    said = capsys.readouterr()
+    assert said.out == f"{run.path.resolve()}\n"
+    assert "story-plain is finished already" in said.err
+    assert {path: path.stat().st_mtime_ns for path in run.path.rglob("*")} == before
+
+
+def test_what_cannot_be_resumed_is_one_line(stopped, tiny_data, tmp_path, capsys):
+    logs, run = stopped
+    resume = ("train", "--resume", run.path)
+    assert "leave one of them out" in refused(capsys, *resume, "--name", "new")
+    assert "learning_rate is 0.5 here and 0.001 in run story-plain" in refused(
+        capsys, *resume, "--set", "learning_rate=0.5"
+    )
+    assert "no run at" in refused(capsys, "train", "--resume", logs / "nowhere")
+    assert "give one of `flatline recipes`, or --resume RUN" in refused(capsys, "train")
+    info = json.loads((run.path / "run.json").read_text())
+    info["data"]["root"] = str(tmp_path / "gone")
+    (run.path / "run.json").write_text(json.dumps(info))
+    assert f"no longer at {tmp_path / 'gone'}; say where they are with --data" in refused(capsys, *resume)
+    assert main([*map(str, resume), "--data", str(tiny_data), "--iterations", str(len(run))]) == 0
 
 
 def test_an_unknown_recipe_is_one_line_that_lists_the_known_ones(capsys):

@@ -98,7 +98,7 @@ def logs(tmp_path_factory):
 READING = """
 run = flatline.Run("mine", logs=logs)
 run.gradient_norms, run.scalars, run.lwlrap, run.evaluations, run.evaluation_lwlrap, run.series("loss")
-run.attention(2), run.events(), run.status
+run.attention(2), run.events(), run.status, run.window("loss")
 """
 
 STEPS = {
@@ -107,6 +107,18 @@ STEPS = {
     "Run": (("torch", "librosa", "captum", "dash"), READING),
     "lwlrap": (("torch", "librosa", "captum", "dash"), "flatline.lwlrap"),
     "listing": (("torch", "librosa", "captum", "dash"), "from flatline.runs.listing import list_runs; list_runs(logs)"),
+    "runs export": (
+        ("torch", "librosa", "captum", "dash"),
+        "import sys; sys.stdout = sys.stderr\n"
+        "from flatline.cli import main; main(['runs', 'export', 'mine', '--logs', logs, '--format', 'csv'])\n"
+        "sys.stdout = sys.__stdout__",
+    ),
+    "runs prune": (
+        ("torch", "librosa", "captum", "dash"),
+        "import sys; sys.stdout = sys.stderr\n"
+        "from flatline.cli import main; main(['runs', 'prune', logs, '--name', 'x', '--dry-run'])\n"
+        "sys.stdout = sys.__stdout__",
+    ),
     "figures": (("torch", "librosa", "captum"), "run = flatline.Run('mine', logs=logs); flatline.figures.loss(run)"),
     "dashboard": (
         ("torch", "librosa", "captum"),

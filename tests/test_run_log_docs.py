@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow.parquet
 import pytest
 from flatline.diagnostics.maps import decode_map
 from flatline.runs.log import RunLog
@@ -53,17 +52,50 @@ def test_the_duckdb_example_runs(logs, monkeypatch):
     assert len(duckdb.sql(example("SELECT")).fetchall()) == 2
 
 
-def test_the_way_round_a_column_that_came_late_works(tmp_path):
-    log = RunLog(tmp_path / "run")
+@pytest.fixture
+def late(tmp_path, monkeypatch):
+    """A run in many segments whose column `rho` came late."""
+    log = RunLog(tmp_path / "logs" / "mine", {"parameters": ["w", "b"]})
     log._iterations.seal_rows = 10
     for iteration in range(200):
-        log.append({"iteration": iteration, "loss": 0.5, **({"rho": 1.0} if iteration >= 150 else {})})
+        row = {"iteration": iteration, "loss": 0.5, "gradient_norm": [iteration, 1.0]}
+        log.append(row | ({"rho": 1.0} if iteration >= 150 else {}))
     log.close()
-    folder = log.path / "iterations"
-    newest = sorted(folder.iterdir())[-1]
-    assert "rho" not in pd.read_parquet(folder).columns
-    table = pyarrow.parquet.read_table(folder, schema=pyarrow.parquet.read_schema(newest)).to_pandas()
-    assert table.rho.notna().tolist() == [iteration >= 150 for iteration in range(200)]
+    monkeypatch.chdir(tmp_path)
+    return log.path / "iterations"
+
+
+LATE = [iteration >= 150 for iteration in range(200)]
+
+
+def test_the_way_round_a_column_that_came_late_works_in_pandas_and_polars(late):
+    polars = pytest.importorskip("polars", reason="polars is no dependency of this project")
+    assert "rho" not in pd.read_parquet(late).columns
+    found = {"pd": pd, "pl": polars}
+    code = example("from pathlib").replace("rows = pl", "others = pl")
+    exec(code, found)
+    assert found["rows"].rho.notna().tolist() == found["others"]["rho"].fill_nan(None).is_not_null().to_list() == LATE
+    assert found["rows"].iteration.tolist() == found["others"]["iteration"].to_list() == list(range(200))
+
+
+def test_duckdb_and_polars_read_a_folder_of_many_segments_with_a_late_column(late):
+    duckdb = pytest.importorskip("duckdb", reason="DuckDB is no dependency of this project")
+    rows = duckdb.sql(example("SELECT")).fetchall()
+    assert [row[::2] for row in rows] == [(iteration, float(iteration)) for iteration in range(200)]
+    rho = duckdb.sql(example("SELECT").replace("iteration, loss", "rho, loss")).fetchall()
+    assert [row[0] == 1.0 for row in rho] == LATE  # null in the files that lack it, NaN before it in that which has it
+    pytest.importorskip("polars", reason="polars is no dependency of this project")
+    found = {}
+    exec(example("import polars"), found)
+    assert found["rows"]["iteration"].to_list() == list(range(200))
+    assert found["norms"]["gradient_norm"].to_list() == list(map(float, range(200)))
+
+
+def test_the_example_of_a_window_runs(late):
+    found = {}
+    exec(example("import flatline"), found)
+    assert found["lowest"].shape == (200, 2)
+    assert (found["width"], found["highest"].max()) == (1, 0.5)
 
 
 @pytest.mark.parametrize("folder", ["iterations", "evaluations"])

@@ -57,6 +57,27 @@ def test_an_epoch_holds_each_training_clip_at_most_once_in_an_order_of_its_own(s
     assert next(batch_order(small_task, 24, seed=1))[1].tolist() != flat[0][:24]
 
 
+def test_the_order_can_be_taken_up_anywhere_without_what_came_before(small_task):
+    order = batch_order(small_task, 24, seed=3)
+    drawn = [next(order) for _ in range(9)]
+    for start in range(7):
+        later = batch_order(small_task, 24, seed=3, start=start)
+        for epoch, indices in drawn[start:]:
+            taken = next(later)
+            assert (taken[0], taken[1].tolist()) == (epoch, indices.tolist())
+
+
+def test_the_fingerprint_goes_by_content_and_not_by_place(tiny_data, tmp_path, small_recipe, small_task):
+    moved = shutil.copytree(tiny_data, tmp_path / "moved")
+    assert prepare(small_recipe(), moved).fingerprint == small_task.fingerprint
+    assert small_task.description()["fingerprint"] == small_task.fingerprint
+    first, second, *_ = sorted((moved / "train_curated").iterdir())
+    shutil.copy(first, second)
+    changed = prepare(small_recipe(), moved).fingerprint
+    assert changed != small_task.fingerprint
+    assert prepare(small_recipe("story-plain", "data.fold=0"), moved).fingerprint != changed
+
+
 def test_standardisation_is_fitted_on_training_clips_alone(tiny_data, small_recipe):
     task = prepare(small_recipe("story-plain", "data.scaling=standardise"), tiny_data)
     frames = torch.cat(
