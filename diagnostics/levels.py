@@ -1,6 +1,6 @@
 """What each level of recording measures."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -80,7 +80,7 @@ def subjects_of(level: str | Sequence[str]) -> set[str]:
     >>> sorted(subjects_of(["light", "recurrent"]))
     ['gradients', 'labels', 'outputs', 'recurrent']
     """
-    names = [level] if isinstance(level, str) else list(level)
+    names = [level] if isinstance(level, str) else list(level) if isinstance(level, Iterable) else [str(level)]
     known = {**LEVELS, **{subject: (subject,) for subject in LEVELS["deep"]}}
     for name in names:
         if name not in known:

@@ -60,6 +60,9 @@ class Intake:
         Raises ShapeError where its parts do not fit together.
         """
         outputs = self.outputs(logits, probabilities, where)
+        kind = "logits" if logits is not None else "probabilities"
+        if outputs is not None and kind != self.output_kind:
+            raise ShapeError(f"{kind}= after {self.output_kind}= ({where}); give what the model gives, always the same")
         labels, n_clips = self._labels(target, outputs, where)
         unclipped = as_number(unclipped_norm, "unclipped_norm", where)
         return Passed(as_number(loss, "loss", where), outputs, labels, n_clips, unclipped, where)
@@ -81,9 +84,10 @@ class Intake:
                 f"the output has {outputs.shape[1]} classes but classes= names {len(self.classes)} ({where}); "
                 "build both from the same class list"
             )
+        kind = "logits" if logits is not None else "probabilities"
         if self.output_kind is None:
-            self.output_kind = "logits" if logits is not None else "probabilities"
-            self._tell(output_kind=self.output_kind)
+            self.output_kind = kind
+            self._tell(output_kind=kind)
         return outputs
 
     def _labels(self, target: Any, outputs: Any, where: str) -> tuple[Any, int]:

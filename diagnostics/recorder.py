@@ -10,6 +10,7 @@ from typing import Any, Self
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from .arguments import check_model, class_names, clips_of, holds_nothing, mapping, paths_of
 from .errors import AttachError, ShapeError, unknown
 from .evaluation import evaluation_row
 from .levels import Chosen, subjects_of
@@ -90,6 +91,9 @@ class Recorder:
             raise unknown("loss", str(loss), LOSSES, "Recorder")
         if on_finding is not None:
             raise AttachError("on_finding= needs detectors, which this version does not have (Recorder); leave it out")
+        check_model(model)
+        attention = mapping("attention", attention, '{"path.to.module": kind}')
+        clips, activations = clips_of(pinned), paths_of("activations", activations)
         self.model, self.loss, self.scaler = unwrapped(model), loss, scaler
         self.log = log if is_writer() else Nowhere()
         self.iteration, self.epoch = 0, 0
@@ -104,20 +108,24 @@ class Recorder:
             self._signals = self._signals[:1]
         assert isinstance(self._signals[0], GradientNorms)
         self._gradients = self._signals[0]
-        self._pinned = PinnedClips(
-            self.model, (pinned or {}) if is_writer() else {}, self.maps, "openness" in subjects_of(level)
-        )
+        of_clips = kinds if "attention" in subjects_of(level) else {}
+        self._pinned = PinnedClips(self.model, clips if is_writer() else {}, of_clips, "openness" in subjects_of(level))
         self._teller = Teller(self.log)
-        self._intake = Intake(classes, partial(self._teller.tell, "update"))
+        self._intake = Intake(class_names(classes), partial(self._teller.tell, "update"))
         self._rows, self._readback = Rows(self._signals, self._teller, loss, kinds), Readback()
         self._waiting: list[Passed] = []
         self._order, self._order_told = StepOrder(), False
         self._closed = False
+        optimizers = as_optimizers(optimizer)
         with ExitStack() as stack:
             for signal in self._signals:
-                signal.attach(self.model, as_optimizers(optimizer), stack)
+                signal.attach(self.model, optimizers, stack)
             self._teller.tell("update", **self.description())
             self._hooks = stack.pop_all()
+        if holds_nothing(self.model, optimizers):
+            why = "the optimizer holds none of the model's parameters, so no norm will be seen"
+            remedy = "give the one that trains this model, made after the model was last copied"
+            self._teller.warn("unheld", 0, f"{why} (Recorder); {remedy}", why=why, remedy=remedy)
         weakref.finalize(self, self._hooks.close).atexit = False  # one that is dropped without close leaves no hook
 
     @property
@@ -243,12 +251,17 @@ class Recorder:
         if self._closed:
             return
         self._closed = True
-        wrong_order = self._order.was_wrong(self._gradients.fired)
+        fired = self._gradients.fired
+        wrong_order = self._order.was_wrong(fired)
         self._hooks.close()
         try:
             self._write_arrived(self._guarded("readback", self._readback.drain))
             if wrong_order:
                 self._tell_order()
+            if fired and not self.iteration and not self._waiting:
+                why = "the optimiser stepped, but Recorder.step was never called: nothing is recorded"
+                remedy = "call recorder.step after optimizer.step"
+                self._teller.warn("gap", 0, f"{why} (Recorder.close); {remedy}", calls=0, why=why, remedy=remedy)
             if self._waiting:
                 why = "no optimiser stepped after them"
                 self._teller.tell("event", "gap", self.iteration, calls=len(self._waiting), why=why)

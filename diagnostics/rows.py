@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from .nonfinite import FirstNonFinite
 from .passed import Passed, pooled
 from .signals import Batch, Signal
 from .subject import n_processes
@@ -42,6 +43,7 @@ class Rows:
     ) -> None:
         self._signals, self._teller, self._loss_kind, self._map_kinds = signals, teller, loss_kind, map_kinds
         self._maps_seen: dict[str, str] = {}
+        self._first_nonfinite: FirstNonFinite | None = None
         self._n_processes = n_processes()
         self.prior = RunningPrior()
         self.last_loss = self.last_gradient_norm = float("nan")
@@ -77,6 +79,15 @@ class Rows:
             self._append_maps(iteration, maps)
         if row["skipped"]:
             self._teller.tell("event", "skipped-step", iteration)
+        elif names := self._nonfinite(row):
+            text = f"{', '.join(names[:3])} not finite from iteration {iteration} on; recorded as it is, told once"
+            self._teller.warn("non-finite", iteration, text, what=names)
+
+    def _nonfinite(self, row: dict[str, Any]) -> list[str]:
+        if self._first_nonfinite is None:  # the names are known once the signals are attached
+            about = [signal.description().get("parameters") for signal in self._signals]
+            self._first_nonfinite = FirstNonFinite(next(filter(None, about), []))
+        return self._first_nonfinite.names(row)
 
     def _append_maps(self, iteration: int, maps: dict[str, np.ndarray]) -> None:
         """Append the maps; one that comes for the first time is made known first."""

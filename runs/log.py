@@ -53,7 +53,7 @@ class RunLog:
         map_bytes: int = MAP_BYTES,
         fsync: bool | None = None,
     ) -> None:
-        self.path = Path(path)
+        self.path = Path(os.path.abspath(path))  # a loop may change the working directory
         self.fsync = os.environ.get("FLATLINE_FSYNC", "0") not in ("", "0") if fsync is None else fsync
         make_folder(self.path, resume)
         self._lock = FolderLock(self.path)

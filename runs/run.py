@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from ..diagnostics.errors import RunError, unknown
+from ..diagnostics.errors import RunError, UnknownNameError, unknown
 from .addresses import LOGS, find_run
 from .columns import matrix, widest
 from .locking import is_locked
@@ -20,6 +20,14 @@ from .maps import MapReader
 from .reading import SegmentReader, is_numeric
 from .window import POINTS, WindowReader
 from .window_table import window_table
+
+BY_PARAMETER = ("gradient_norm", "weight_norm", "update_ratio")
+BY_GATE = tuple(f"gate_{name}" for name in BY_PARAMETER)
+BY_CLASS = (
+    *("lwlrap", "running_lwlrap", "positives"),
+    *("attention_entropy", "attention_peak", "attention_sum", "attention_drift"),
+)
+"""List columns by what their entries are; columns of a second map begin as the first's do."""
 
 EVALUATION_COLUMNS = ("lwlrap", "lrap", "loss", "chance", "constant")
 
@@ -34,7 +42,7 @@ class Run:
     """
 
     def __init__(self, address: str | os.PathLike[str], logs: str | os.PathLike[str] = LOGS) -> None:
-        self.path = find_run(address, Path(logs))
+        self.path = Path(os.path.abspath(find_run(address, Path(logs))))
         self._iterations = SegmentReader(self.path / "iterations", self.path / "tail" / "iterations")
         self._evaluations = SegmentReader(self.path / "evaluations", self.path / "tail" / "evaluations")
         self._window = WindowReader(self._iterations, self.path / "pyramid")
@@ -111,20 +119,40 @@ class Run:
         return self.by_class("lwlrap")
 
     def by_parameter(self, column: str) -> pd.DataFrame:
-        """Iteration x parameter of a list column (`gradient_norm`, `weight_norm`, `update_ratio`)."""
+        """Iteration x parameter of a list column (`gradient_norm`, `weight_norm`, `update_ratio`).
+
+        Raises UnknownNameError for any other name.
+        """
+        self._check(column, BY_PARAMETER, "by parameter")
         return self._lists(self._iterations, column, self.parameters)
 
     def by_class(self, column: str) -> pd.DataFrame:
         """Iteration x class of a list column (`lwlrap`, `running_lwlrap`, `positives`, `attention_entropy` ...).
 
         Of a map that is not over classes, such as a MultiheadAttention's, iteration x number of the map's column.
+        Raises UnknownNameError for a name that is not by class.
         """
+        self._check(column, BY_CLASS, "by class")
         width = self._width(column)
         return self._lists(self._iterations, column, self.classes if width <= len(self.classes) else range(width))
 
     def by_gate(self, column: str) -> pd.DataFrame:
-        """Iteration x gate of a list column (`gate_gradient_norm`, `gate_weight_norm`, `gate_update_ratio`)."""
+        """Iteration x gate of a list column (`gate_gradient_norm`, `gate_weight_norm`, `gate_update_ratio`).
+
+        Raises UnknownNameError for any other name.
+        """
+        self._check(column, BY_GATE, "by gate")
         return self._lists(self._iterations, column, self.gates)
+
+    def gate_openness(self, rnn: str) -> pd.DataFrame:
+        """Evaluation x gate of one RNN: mean openness on the pinned clips, 0 shut, 1 open (level deep).
+
+        Raises UnknownNameError for an RNN whose gates were not looked at.
+        """
+        gates = self.info.get("open_gates") or {}
+        if rnn not in gates:
+            raise unknown("gated RNN", str(rnn), gates, f"run {self.name}")
+        return self._lists(self._evaluations, f"gate_openness.{rnn}", gates[rnn])
 
     @property
     def scalars(self) -> pd.DataFrame:
@@ -139,6 +167,12 @@ class Run:
         names = self._iterations.schema().names
         known = self._iterations.scalar_names() + [name for name in ("epoch", "wall_time") if name in names]
         if name not in known:
+            kinds = {"by_parameter": BY_PARAMETER, "by_gate": BY_GATE, "by_class": BY_CLASS}
+            for method, columns in kinds.items():
+                if name in columns:
+                    raise UnknownNameError(
+                        f"{name!r} is no single number (run {self.name}); use run.{method}({name!r})"
+                    )
             raise unknown("signal", name, known, f"run {self.name}")
         return self._iterations.table([name]).to_pandas().set_index("iteration")[name]
 
@@ -237,6 +271,11 @@ class Run:
             recorded = ", ".join(name.removeprefix(kind) for name in names if name.startswith(kind)) or "none"
             raise RunError(f"run {self.name} did not record the hidden gradient of {rnn!r}; recorded: {recorded}")
         return self._lists(self._iterations, kind + rnn, range(self._width(kind + rnn)))
+
+    def _check(self, column: str, known: tuple[str, ...], kind: str) -> None:
+        names = [name for name in self._iterations.schema().names if name.partition(".")[0] in known]
+        if column not in (*known, *names):
+            raise unknown(f"signal {kind}", column, {*known, *names}, f"run {self.name}")
 
     def _width(self, column: str) -> int:
         """Length of a list column's longest list."""

@@ -52,7 +52,8 @@ def test_classes_and_the_kind_of_output_are_learnt_once_and_told():
     assert given(intake, target=np.ones((2, 3))).target is None  # before scores were seen nobody knows the classes
     assert told == []
     given(intake, probabilities=np.zeros((2, 3)))
-    given(intake, logits=np.zeros((2, 3)))
+    with pytest.raises(ShapeError, match=r"logits= after probabilities= \(here\); give what the model gives"):
+        given(intake, logits=np.zeros((2, 3)))
     assert told == [{"classes": ["0", "1", "2"]}, {"output_kind": "probabilities"}]
     assert intake.classes == ["0", "1", "2"]
 

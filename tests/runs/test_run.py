@@ -83,8 +83,28 @@ def test_an_unknown_signal_lists_the_known_ones(run):
         UnknownNameError, match=r"unknown signal 'rho' \(run mine\); known: epoch, loss, skipped, wall_time"
     ):
         run.series("rho")
-    with pytest.raises(UnknownNameError):
+    with pytest.raises(UnknownNameError, match=r"no single number \(run mine\); use run.by_parameter\('gradient_norm'"):
         run.series("gradient_norm")
+
+
+@pytest.mark.parametrize("column", ["positives", "gradient_norms", "loss"])
+def test_a_table_by_parameter_of_something_else_is_refused_and_not_filled_with_nan(run, column):
+    with pytest.raises(
+        UnknownNameError, match=rf"unknown signal by parameter '{column}' \(run mine\); known: gradient_n"
+    ):
+        run.by_parameter(column)
+    with pytest.raises(UnknownNameError, match="unknown signal by class 'gradient_norm'"):
+        run.by_class("gradient_norm")
+    with pytest.raises(UnknownNameError, match="unknown signal by gate 'gradient_norm'"):
+        run.by_gate("gradient_norm")
+
+
+def test_a_run_is_read_on_after_a_change_of_the_working_directory(run, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    again = Run("mine")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert len(again.scalars) == len(run.scalars) > 0
 
 
 def test_an_unknown_map_clip_or_rnn_says_what_there_is(run):
@@ -173,12 +193,12 @@ def test_a_run_that_finishes_between_two_looks_is_not_interrupted(log, monkeypat
 
 def test_a_path_goes_before_a_name_and_a_name_is_looked_for_under_logs(run, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    assert Run("mine").path == run.path.relative_to(tmp_path)
+    assert Run("mine").path == run.path
     assert Run("logs/mine").name == "mine"
     assert Run(tmp_path / "logs" / "mine").name == "mine"
     assert Run("mine", logs=tmp_path / "logs").name == "mine"
     (tmp_path / "mine").mkdir()  # a folder of that name that is no run is no hindrance
-    assert Run("mine").path == run.path.relative_to(tmp_path)
+    assert Run("mine").path == run.path
 
 
 @pytest.mark.parametrize("address", ["nope", "/nope", "", "a\0b", "x" * 5000, "../logs/nope"])
