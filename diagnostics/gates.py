@@ -13,6 +13,10 @@ GATES: tuple[tuple[tuple[type[nn.Module], ...], tuple[str, ...]], ...] = (
 """Gates in the order in which PyTorch stacks their rows."""
 
 
+MOST_LAYOUTS = 16
+"""Sets of parameters whose layout is remembered; ours."""
+
+
 def gates_of(module: nn.Module) -> tuple[str, ...]:
     """Its gates' names; none for a module without gates.
 
@@ -82,6 +86,8 @@ class Pieces:
     def _layout(self, places: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Of the pieces of the parameters at `places`: each one's parameter, the gates, and which of them are gates."""
         if places not in self._layouts:
+            if len(self._layouts) == MOST_LAYOUTS:  # layers that are left out at random have gradients in turn
+                self._layouts.clear()
             owners = np.array([place for place in places for _ in range(self.counts[place])], dtype=int)
             parts = np.array([part for place in places for part in range(self.counts[place])], dtype=int)
             is_gate = self._first_gate[owners] >= 0

@@ -17,6 +17,7 @@ from .signals import (
     Signal,
     WeightUpdates,
 )
+from .signals.hidden_gradients import REPLAY_SHARE
 
 SIGNALS: tuple[type[Signal], ...] = (
     GradientNorms,  # first: others use its norms
@@ -38,8 +39,8 @@ LEVELS: dict[str, tuple[str, ...]] = {
 }
 """Subjects by level; openness, of gates, is measured on the pinned clips at each evaluation (`pinned`)."""
 
-REPLAY_SHARE = {"deep": 0.04}
-"""Of the training time that replays of RNNs may take, where it is not .5 %; ours, from what each level may cost."""
+DEEP_REPLAY_SHARE = 0.04
+"""Of the training time that replays of RNNs may take at level deep; ours, from what it may cost in all (15 %)."""
 
 
 @dataclass(frozen=True)
@@ -63,13 +64,18 @@ class Chosen:
         Raises UnknownNameError for a name that is neither a level nor a subject.
         """
         subjects = subjects_of(self.level) | ({"activations"} if self.activations is not None else set())
-        share = REPLAY_SHARE.get(self.level, 0.005) if isinstance(self.level, str) else 0.005
+        share = DEEP_REPLAY_SHARE if "deep" in names_of(self.level) else REPLAY_SHARE
         every: dict[type[Signal], Callable[[], Signal]] = {
             AttentionMaps: lambda: AttentionMaps(self.maps),
             HiddenGradients: lambda: HiddenGradients(share, self.scale),
             Activations: lambda: Activations(self.activations),
         }
         return [every.get(kind, kind)() for kind in SIGNALS if kind.subject in subjects]
+
+
+def names_of(level: str | Sequence[str]) -> list[str]:
+    """One name or several as a list."""
+    return [level] if isinstance(level, str) else list(level) if isinstance(level, Iterable) else [str(level)]
 
 
 def subjects_of(level: str | Sequence[str]) -> set[str]:
@@ -80,7 +86,7 @@ def subjects_of(level: str | Sequence[str]) -> set[str]:
     >>> sorted(subjects_of(["light", "recurrent"]))
     ['gradients', 'labels', 'outputs', 'recurrent']
     """
-    names = [level] if isinstance(level, str) else list(level) if isinstance(level, Iterable) else [str(level)]
+    names = names_of(level)
     known = {**LEVELS, **{subject: (subject,) for subject in LEVELS["deep"]}}
     for name in names:
         if name not in known:

@@ -25,7 +25,7 @@ class FirstNonFinite:
         if norms is not None and row.get("nonfinite_gradients", 0) > 0:
             # Of a parameter without a gradient the norm is NaN too: the ones meant had one before, or are infinite.
             lost = np.isinf(norms) | (np.isnan(norms) & (self._with_gradient | ~self._with_gradient.any()))
-            found += [self._parameters[place] for place in np.flatnonzero(lost)]
+            found += [self._parameters[place] for place in np.flatnonzero(lost).tolist()]
         if norms is not None:
             self._with_gradient |= np.isfinite(norms)
         self._told = bool(found)

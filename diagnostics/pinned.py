@@ -80,13 +80,23 @@ class PinnedClips:
             for name, clip in self.clips.items():
                 seen.clear()
                 output: Any = self.model(clip.unsqueeze(0).to(device))
-                first = output[0] if isinstance(output, (tuple, list)) else output
-                scores[f"scores.{name}"] = first[0].float().cpu().numpy()
+                if (first := _scores_of(output)) is not None:
+                    scores[f"scores.{name}"] = first[0].float().cpu().numpy()
                 maps[name] = {path: _map_of(kept, self.kinds[path]) for path, kept in seen.items()}
         for path, found in gates.items():
             if found:
                 scores[f"gate_openness.{path}"] = np.mean(found, axis=0)
         return scores, maps
+
+
+def _scores_of(output: Any) -> Tensor | None:
+    """A model's scores: of several outputs the first tensor, of a dict its `logits` or `probabilities`."""
+    if isinstance(output, Mapping):
+        named = (output.get(name) for name in ("logits", "probabilities"))
+        output = next((value for value in (*named, *output.values()) if isinstance(value, Tensor)), None)
+    elif isinstance(output, (tuple, list)):
+        output = next((value for value in output if isinstance(value, Tensor)), None)
+    return output if isinstance(output, Tensor) else None
 
 
 def gated_modules(model: nn.Module) -> dict[str, nn.RNNBase]:

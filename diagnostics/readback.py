@@ -18,6 +18,11 @@ SECONDS = 2.0
 """Time after which they are copied, however few they are; ours, the run log's."""
 
 
+BYTES = 2**23
+"""Bytes gathered on the device after which they are copied, however few iterations they are; ours, a quarter of the
+32 MB that the recorder may take."""
+
+
 class Readback:
     """Iterations whose values are on their way to the host, in order.
 
@@ -29,16 +34,18 @@ class Readback:
     def __init__(self) -> None:
         self._gathered: list[Any] = []
         self._copies: list[_Copies] = []
-        self._since = time.monotonic()
+        self._since, self._bytes = time.monotonic(), 0
 
     def put(self, tree: Any) -> list[Any]:
         """Take one iteration; returns those that have arrived by now, oldest first."""
-        if not self._gathered and not self._copies and not _on_device(tree):
+        n_bytes = _device_bytes(tree)
+        if not self._gathered and not self._copies and not n_bytes:
             return [on_host(tree)]
         if not self._gathered:
-            self._since = time.monotonic()
+            self._since, self._bytes = time.monotonic(), 0
         self._gathered.append(tree)
-        if len(self._gathered) >= ROWS or time.monotonic() - self._since >= SECONDS:
+        self._bytes += n_bytes
+        if len(self._gathered) >= ROWS or self._bytes >= BYTES or time.monotonic() - self._since >= SECONDS:
             self._start()
         return self._arrived()
 
@@ -119,16 +126,17 @@ def mapped(
     return tree
 
 
-def _on_device(tree: Any) -> bool:
-    found = False
+def _device_bytes(tree: Any) -> int:
+    """Bytes of its tensors that lie on a device."""
+    sizes: list[int] = []
 
     def look(tensor: Tensor) -> Tensor:
-        nonlocal found
-        found = found or device.is_on_device(tensor)
+        if device.is_on_device(tensor):
+            sizes.append(tensor.numel() * tensor.element_size())
         return tensor
 
     mapped(tree, look)
-    return found
+    return sum(sizes)
 
 
 def _array(tensor: Tensor) -> np.ndarray:

@@ -40,7 +40,10 @@ class Teller:
     def warn(self, kind: str, iteration: int, text: str, **details: Any) -> None:
         """Say it to the log, as an event, and to the person, whose warnings may be errors."""
         self.tell("event", kind, iteration, **details)
-        warnings.warn(text, stacklevel=_levels_up())
+        try:
+            warnings.warn(text, stacklevel=_levels_up())
+        except Warning:  # where warnings are errors: an instrument must not end what it measures
+            print(f"flatline: {text}", file=sys.stderr)
 
     def guarded(self, what: str, iteration: int, measure: Callable[..., Any], *args: Any) -> Any:
         """What was measured, None after a fault: that is told once, for an instrument must not end what it measures."""

@@ -1,3 +1,4 @@
+import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -56,6 +57,7 @@ class Recorder(recorder.Recorder):
             log = Nowhere()
         is_sink = hasattr(log, "append")
         moved = None if is_sink else set_aside(Path(log))
+        there = None if is_sink or not Path(log).is_dir() else set(os.listdir(log))
         sink = log if is_sink else RunLog(log, own_loop(model))
         try:
             super().__init__(
@@ -76,10 +78,19 @@ class Recorder(recorder.Recorder):
                 not is_sink
             ):  # as if nothing had been asked: no empty run, and the one that stood there back in its place
                 sink.close("failed")
-                shutil.rmtree(log)
+                _remove(Path(log), there)
                 if moved is not None:
                     moved.rename(log)
             raise
+
+
+def _remove(folder: Path, there: set[str] | None) -> None:
+    """Take away a run that was begun: its folder, or what is new in one that was `there` (an empty one, a .git)."""
+    for entry in folder.iterdir():
+        if there is None or entry.name not in there:
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+    if there is None:
+        folder.rmdir()
 
 
 def own_loop(model: nn.Module) -> dict[str, Any]:

@@ -65,8 +65,9 @@ def where_it_looks(weights: Tensor, real: Tensor | None) -> Tensor:
     """
     total, peak = weights.sum(dim=1), weights.amax(dim=1)  # (clip, class)
     n_frames = weights.new_full((len(weights), 1), weights.shape[1]) if real is None else real.sum(dim=1).float()
-    # 1e-38 gives a weight of 0 its 0 and leaves a negative one NaN, at a third of the cost of torch.special.entr.
-    summed = (weights + 1e-38).log_().mul_(weights).sum(dim=1)
+    # The smallest normal number gives a weight of 0 its 0 and leaves a negative one NaN, at a third of the cost of
+    # torch.special.entr; a smaller one would be 0 where denormal numbers are flushed.
+    summed = (weights + torch.finfo(torch.float32).tiny).log_().mul_(weights).sum(dim=1)
     nats = total.log() - summed / total  # -sum s ln s of the shares s = weight / total
     values = torch.stack([nats / n_frames.log(), peak / total, total])
     return torch.where(torch.isfinite(values), values, torch.nan).nanmean(dim=1)

@@ -15,8 +15,8 @@ from .norms import l2_norms
 from .quiet import Faults, Quiet
 
 COPIED = 4 * 2**20
-"""Weights copied before a step at most (16 MB in float32); larger networks are measured a part at a time. Ours: half of
-the 32 MB that the recorder may take."""
+"""Weights copied before a step at most, of all optimisers (16 MB in float32); larger networks are measured a part at a
+time. Ours: half of the 32 MB that the recorder may take."""
 
 
 class WeightUpdates(Signal):
@@ -49,7 +49,7 @@ class WeightUpdates(Signal):
         """Hook every optimiser's step, before and after."""
         self._pieces = Pieces(model)
         for optimizer in optimizers:
-            turn = _Turn(self._pieces)
+            turn = _Turn(self._pieces, COPIED // len(optimizers))
             self._turns.append(turn)
             before = Quiet(partial(self._before, turn), self._faults)
             stack.callback(optimizer.register_step_pre_hook(before).remove)
@@ -127,8 +127,8 @@ class _Change:
 class _Turn:
     """One optimiser's parameters, as many at a time as may be copied."""
 
-    def __init__(self, pieces: Pieces) -> None:
-        self._all, self._groups, self.next, self._n_held = pieces, [[]], 0, -1
+    def __init__(self, pieces: Pieces, most: int) -> None:
+        self._all, self._most, self._groups, self.next, self._n_held = pieces, most, [[]], 0, -1
         self._copies: dict[int, Tensor] = {}
         self._norms: Tensor | None = None
         self._change: _Change | None = None
@@ -152,7 +152,8 @@ class _Turn:
             self._n_held = n_held
             places = {parameter: place for place, parameter in enumerate(self._all.parameters)}
             held = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-            self._groups = _groups(self._all, [places[parameter] for parameter in held if parameter in places])
+            mine = [places[parameter] for parameter in held if parameter in places]
+            self._groups = _groups(self._all, mine, self._most)
 
     @torch.no_grad()
     def measure(self) -> None:
@@ -165,6 +166,8 @@ class _Turn:
         now: list[Tensor] = [self._all.parameters[place] for place in places]
         torch._foreach_sub_(copies, now)  # pyright: ignore[reportPrivateImportUsage]
         self._change = _Change(places, norms, l2_norms(_pieces(self._all, places, copies)))
+        if sum(copy.numel() for copy in self._copies.values()) > self._most:
+            self._copies = {}
 
     def taken(self) -> _Change | None:
         """The newest change, once."""
@@ -172,13 +175,13 @@ class _Turn:
         return change
 
 
-def _groups(pieces: Pieces, places: list[int]) -> list[list[int]]:
-    """Places in turns of at most `COPIED` weights, or of a single parameter."""
+def _groups(pieces: Pieces, places: list[int], most: int) -> list[list[int]]:
+    """Places in turns of at most `most` weights, or of a single parameter."""
     groups: list[list[int]] = []
-    size = COPIED
+    size = most
     for place in places:
         n_weights = pieces.parameters[place].numel()
-        if size + n_weights > COPIED or not groups:
+        if size + n_weights > most or not groups:
             groups.append([])
             size = 0
         groups[-1].append(place)

@@ -41,9 +41,23 @@ def recorder(level: str, model: nn.Module, optimizer: Optimizer, folder: Path) -
     """Flatline's recorder with its log on disk and every other argument at its default."""
     from flatline import Recorder
 
-    warnings.filterwarnings("error", message=".* could not be recorded")  # a signal that fails would look cheap
-    with Recorder(model, optimizer, log=folder / "run", loss="bce-with-logits", level=level) as recording:
-        yield lambda iteration, loss, logits, target: recording.step(loss=loss, logits=logits, target=target)
+    def told(message: Warning | str, *where: object, **more: object) -> None:
+        if "could not be recorded" in str(message):  # a signal that fails would look cheap
+            faults.append(str(message))
+
+    def step(iteration: int, loss: Tensor, logits: Tensor, target: Tensor) -> None:
+        recording.step(loss=loss, logits=logits, target=target)
+        if faults:
+            raise RuntimeError(faults[0])
+
+    faults: list[str] = []
+    usual, warnings.showwarning = warnings.showwarning, told
+    warnings.filterwarnings("always", message=".* could not be recorded")
+    try:
+        with Recorder(model, optimizer, log=folder / "run", loss="bce-with-logits", level=level) as recording:
+            yield step
+    finally:
+        warnings.showwarning = usual
 
 
 @contextmanager

@@ -164,14 +164,14 @@ def test_an_instrument_that_fails_says_why_and_the_others_go_on(scripts, tiny, m
 def test_a_level_whose_signal_cannot_be_recorded_is_not_measured_as_cheap(scripts, tiny, monkeypatch):
     from flatline.diagnostics.signals import OutputHealth
 
-    def fails(self, batch):
+    def fails(self, batch, taken):
         raise ValueError("no such thing")
 
     monkeypatch.setattr(OutputHealth, "collect", fails)
     asked = [scripts.recorder_cost.benchmark(tiny, scripts.instruments.LEVELS[0])]
     (outcome,) = scripts.recorder_cost.measure(tiny, asked, 1)
     assert "could not be recorded" in str(outcome)
-    assert str(outcome).startswith("failed: UserWarning")
+    assert str(outcome).startswith("failed: RuntimeError: OutputHealth")
 
 
 def test_a_case_that_fails_in_the_middle_has_no_figure_and_the_others_have_theirs(scripts):

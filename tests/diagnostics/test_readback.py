@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 from flatline.diagnostics import device, readback
-from flatline.diagnostics.readback import ROWS, SECONDS, Readback
+from flatline.diagnostics.readback import BYTES, ROWS, SECONDS, Readback
 
 
 @dataclass(frozen=True)
@@ -137,3 +137,10 @@ def test_iterations_for_which_there_is_no_memory_are_let_go(clock, monkeypatch):
 def test_with_nothing_on_its_way_there_is_nothing_to_wait_for(clock):
     assert Readback().drain() == []
     assert Slow.made == []
+
+
+def test_what_is_large_is_copied_before_it_piles_up_on_the_device(monkeypatch):
+    monkeypatch.setattr(device, "is_on_device", lambda value: isinstance(value, torch.Tensor))
+    readback, large = Readback(), torch.zeros(BYTES // 8)  # half of what may be gathered
+    assert readback.put({"a": large}) == []
+    assert len(readback.put({"a": large})) == 2

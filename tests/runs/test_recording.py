@@ -7,7 +7,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 import torch
-from flatline.diagnostics.errors import FlatlineError, RunError
+from flatline.diagnostics.errors import AttachError, FlatlineError, RunError
 from flatline.runs.log import RunLog
 from flatline.runs.recording import set_aside
 
@@ -155,3 +155,14 @@ def test_a_loop_that_never_steps_leaves_a_run_without_rows(tmp_path):
         pass
     run = flatline.Run(tmp_path / "mine")
     assert (len(run), run.gradient_norms.shape) == (0, (0, 2))
+
+
+def test_a_refused_recorder_takes_nothing_from_a_folder_that_was_there(tmp_path):
+    model = torch.nn.Linear(2, 1)
+    (tmp_path / "mine" / ".git").mkdir(parents=True)
+    with pytest.raises(AttachError):
+        flatline.Recorder(model, [None], log=tmp_path / "mine")
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == [".git"]
+    with pytest.raises(AttachError):
+        flatline.Recorder(model, [None], log=tmp_path / "new")
+    assert not (tmp_path / "new").exists()
