@@ -201,9 +201,16 @@ class SegmentWriter:
     def _seal_all(self) -> None:
         total = sum(count for _, count in self._state.tail)
         if self.keep is not None and total > self.retain_rows:
-            self._seal(_oldest(total - self.retain_rows, self._state.tail))
-        self._seal(self._state.tail, thin=False)
+            self._seal_in_parts(_oldest(total - self.retain_rows, self._state.tail), thin=True)
+        self._seal_in_parts(self._state.tail, thin=False)
         self._delete_strays()
+
+    def _seal_in_parts(self, files: Sequence[tuple[Segment, int]], thin: bool) -> None:
+        """Seal files of the tail, `seal_rows` at a time: a large one would be held in memory three times over."""
+        while files:
+            part = _oldest(max(self.seal_rows, files[0][1]), files)
+            self._seal(part, thin)
+            files = files[len(part) :]
 
     def _check_order(self, row: Row) -> None:
         iteration, newest = row.get("iteration"), self.newest

@@ -37,4 +37,5 @@ def test_a_row_that_went_after_it_was_acknowledged_is_counted(soak, tmp_path, mo
         return {**promised, "iterations": [*promised["iterations"], int(newest.name[10:19])]}
 
     monkeypatch.setattr(soak, "promised_before_death", one_file_less)
-    assert soak.soak(tmp_path, 1, seed=2).lost > 0
+    # The newest file may be one whose rows were just merged into another: then nothing is lost, and another kill is.
+    assert any(soak.soak(tmp_path / str(seed), 1, seed=seed).lost > 0 for seed in range(6))
