@@ -2,12 +2,12 @@
 
 # ruff: noqa: D102  (hooks of the framework, which documents them)
 
-from collections.abc import Mapping
 from typing import Any
 
 from torch import is_grad_enabled
 
-from .attached import Attached, on_cpu, pooled
+from .attached import Attached, guarded
+from .given import kept, named, on_cpu, pooled
 
 try:
     from transformers import TrainerCallback  # pyright: ignore[reportMissingImports]
@@ -31,6 +31,7 @@ class FlatlineCallback(Attached, TrainerCallback):
         self.options = {"log": log, **recorder}
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self._split = True
         self._training: list[dict[str, Any]] = []
         self._evaluation: list[dict[str, Any]] = []
         if state.is_world_process_zero:
@@ -38,21 +39,18 @@ class FlatlineCallback(Attached, TrainerCallback):
             inner = getattr(optimizer, "optimizer", optimizer)  # accelerate's wrapper takes no hooks
             self.attach(kwargs["model"], inner, self._see, scaler=getattr(optimizer, "scaler", None), **self.options)
 
+    @guarded
     def on_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        if self.recorder_ is None:
-            return
         batches, self._training = self._training, []
         losses = [batch.pop("loss") for batch in batches if "loss" in batch]
         parts = len(batches) if self._split else 1  # where the Trainer, not the model, divides by accumulated batches
-        loss = sum(float(loss.mean()) for loss in losses) / parts if losses else None
-        self.recorder_.epoch = int(state.epoch or 0)  # still that of the step before
-        self.recorder_.step(loss=loss, **pooled(batches))
+        loss = sum(loss.float().mean() for loss in losses) / parts if losses else None
+        self.row(int(state.epoch or 0), pooled(batches), loss=loss)  # the epoch is still that of the step before
 
+    @guarded
     def on_evaluate(self, args: Any, state: Any, control: Any, metrics: Any = None, **kwargs: Any) -> None:
-        if self.recorder_ is None:
-            return
-        scores, self._evaluation = pooled(self._evaluation), []
-        if scores:
+        batches, self._evaluation = self._evaluation, []
+        if scores := pooled(batches):
             self.recorder_.evaluation(loss=(metrics or {}).get("eval_loss"), **scores)
 
     def on_predict(self, args: Any, state: Any, control: Any, metrics: Any = None, **kwargs: Any) -> None:
@@ -62,13 +60,13 @@ class FlatlineCallback(Attached, TrainerCallback):
         self.detach()
 
     def _see(self, model: Any, args: Any, kwargs: dict[str, Any], output: Any) -> None:
-        given = output if isinstance(output, Mapping) else dict(zip(("loss", "logits"), output, strict=False))
-        batch = _scores(model, given.get("logits"), kwargs.get("labels"))
+        given = named(output)
+        scores = _scores(model, given.get("logits"), kwargs.get("labels"))
         if not model.training:
-            self._evaluation.append(batch)
+            self._evaluation.append(on_cpu(**scores))
         elif is_grad_enabled():
             self._split = kwargs.get("num_items_in_batch") is None
-            self._training.append({**batch, **on_cpu(loss=given.get("loss"))})
+            self._training.append(kept(**scores, loss=given.get("loss")))
 
 
 def _scores(model: Any, logits: Any, labels: Any) -> dict[str, Any]:
@@ -76,4 +74,4 @@ def _scores(model: Any, logits: Any, labels: Any) -> dict[str, Any]:
     regression = getattr(getattr(model, "config", None), "problem_type", None) == "regression"
     if getattr(logits, "ndim", 0) != 2 or labels is None or regression:
         return {}
-    return on_cpu(logits=logits, target=labels) if labels.ndim == 2 or not labels.is_floating_point() else {}
+    return {"logits": logits, "target": labels} if labels.ndim == 2 or not labels.is_floating_point() else {}

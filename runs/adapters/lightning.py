@@ -9,14 +9,13 @@ from typing import Any
 
 import torch
 
-from .attached import Attached, on_cpu, pooled, status_after
+from .attached import Attached, guarded, status_after
+from .given import fitting, on_cpu, part_of, pooled
 
 try:
     pl: Any = import_module("lightning.pytorch" if find_spec("lightning") else "pytorch_lightning")
 except ImportError as error:
     raise ImportError("flatline.runs.adapters.lightning needs Lightning; pip install lightning") from error
-
-SCORES = ("logits", "probabilities", "target")
 
 
 class FlatlineCallback(Attached, pl.Callback):
@@ -37,36 +36,39 @@ class FlatlineCallback(Attached, pl.Callback):
         self._unclipped: Any = None
         self._validation: list[dict[str, Any]] = []
         if trainer.is_global_zero:
-            network = pl_module.get_submodule(self.module)
+            network = part_of(pl_module, self.module)
             scaler = getattr(trainer.precision_plugin, "scaler", None)
             self.attach(network, trainer.optimizers, scaler=scaler, **self.options)
 
+    @guarded
     def on_before_optimizer_step(self, trainer: Any, pl_module: Any, optimizer: Any) -> None:
-        if trainer.gradient_clip_val and self.recorder_ is not None:  # Lightning clips after this hook
+        if trainer.gradient_clip_val:  # Lightning clips after this hook
             held = (parameter for group in optimizer.param_groups for parameter in group["params"])
             gradients = [parameter.grad for parameter in held if parameter.grad is not None]
             self._unclipped = torch.nn.utils.get_total_norm(gradients)
 
+    @guarded
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        if self.recorder_ is None or outputs is None:  # None: the loader gave no batch
+        if outputs is None:  # None: the loader gave no batch
             return
         # the loop divides the loss by the accumulated batches; the recorder takes their mean
         loss = outputs["loss"] * trainer.accumulate_grad_batches if "loss" in outputs else None
-        given = {name: outputs[name] for name in SCORES if name in outputs}
-        self.recorder_.epoch = trainer.current_epoch
-        self.recorder_.step(loss=loss, unclipped_norm=self._unclipped, **given)
-        self._unclipped = None
+        unclipped, self._unclipped = self._unclipped, None
+        scores = fitting("training_step", outputs, self.faults_)
+        self.row(trainer.current_epoch, scores, loss=loss, unclipped_norm=unclipped)
 
+    @guarded
     def on_validation_batch_end(
         self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
-        if self.recorder_ is not None and dataloader_idx == 0 and isinstance(outputs, Mapping):
-            self._validation.append(on_cpu(**{name: outputs.get(name) for name in (*SCORES, "loss")}))
+        if dataloader_idx == 0 and isinstance(outputs, Mapping):
+            scores = fitting("validation_step", outputs, self.faults_)
+            self._validation.append(on_cpu(**scores, loss=outputs.get("loss")))
 
+    @guarded
     def on_validation_epoch_end(self, trainer: Any, pl_module: Any) -> None:
-        if self.recorder_ is None:
-            return
-        scores, self._validation = pooled(self._validation), []
+        batches, self._validation = self._validation, []
+        scores = pooled(batches)
         if "target" in scores and ("logits" in scores or "probabilities" in scores):
             self.recorder_.evaluation(**scores)
 

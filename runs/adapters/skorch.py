@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...diagnostics.errors import unknown
-from .attached import Attached, on_cpu, pooled
+from .attached import Attached, guarded
+from .given import kept, on_cpu, pooled
 
 try:
     from skorch.callbacks import Callback  # pyright: ignore[reportMissingImports]
@@ -44,7 +45,7 @@ class FlatlineCallback(Attached, Callback):
     def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         if self.output not in OUTPUTS:
             raise unknown("output", str(self.output), map(str, OUTPUTS), "FlatlineCallback")
-        self.accelerator_, self.valid_ = getattr(net, "accelerator", None), []
+        self.accelerator_, self.valid_, self.last_ = getattr(net, "accelerator", None), [], "train_batch_count"
         optimizers = [getattr(net, f"{name}_") for name in net._optimizers]  # accelerate's wrappers take no hooks:
         inner = [getattr(optimizer, "optimizer", optimizer) for optimizer in optimizers]
         if getattr(self.accelerator_, "is_main_process", True):
@@ -54,20 +55,20 @@ class FlatlineCallback(Attached, Callback):
     def on_epoch_begin(self, net: Any, dataset_train: Any = None, dataset_valid: Any = None, **kwargs: Any) -> None:
         self.valid_, self.last_ = [], "train_batch_count" if dataset_valid is None else "valid_batch_count"
 
+    @guarded
     def on_batch_end(self, net: Any, batch: Any = None, training: Any = None, **kwargs: Any) -> None:
-        if self.recorder_ is None:
-            return
         first = kwargs["y_pred"][0] if isinstance(kwargs["y_pred"], tuple) else kwargs["y_pred"]
-        given = {} if self.output is None else on_cpu(**{self.output: first, "target": unpack_data(batch)[1]})
-        if not training:
+        keep = kept if training else on_cpu
+        given = {} if self.output is None else keep(**{self.output: first, "target": unpack_data(batch)[1]})
+        if training:
+            self.row(len(net.history) - 1, given, loss=kwargs["loss"])
+        else:
             self.valid_.append({**given, **on_cpu(loss=kwargs["loss"])})
-            return
-        self.recorder_.epoch = len(net.history) - 1
-        self.recorder_.step(loss=kwargs["loss"], **given)
 
+    @guarded
     def on_epoch_end(self, net: Any, dataset_train: Any = None, dataset_valid: Any = None, **kwargs: Any) -> None:
-        scores, self.valid_ = pooled(self.valid_), []
-        if self.recorder_ is not None and self.output in scores and "target" in scores:
+        batches, self.valid_ = self.valid_, []
+        if self.output in (scores := pooled(batches)) and "target" in scores:
             self.recorder_.evaluation(**scores)
 
     def on_train_end(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:

@@ -1,7 +1,10 @@
 """The loop written by hand that every adapter is held against."""
 
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 
+import flatline
 import numpy as np
 import pytest
 import torch
@@ -94,3 +97,47 @@ def hand():
         n_batches=N_BATCHES,
         overflowing_scaler=overflowing_scaler,
     )
+
+
+ADAPTERS = str(Path("runs", "adapters"))
+
+WAITING = ("cpu", "item", "tolist", "numpy", "__float__", "__int__", "__bool__")
+
+
+@pytest.fixture
+def no_waiting(monkeypatch):
+    """What makes a training loop wait for a GPU raises where an adapter's own lines call it; (file, name) is kept."""
+    found = []
+
+    def refusing(name, method):
+        def call(tensor, *args, **kwargs):
+            path = Path(sys._getframe(1).f_code.co_filename)
+            if str(path.parent).endswith(ADAPTERS) and "tests" not in path.parts:
+                found.append((path.name, name))
+                raise AssertionError(f"{path.name} calls Tensor.{name}")
+            return method(tensor, *args, **kwargs)
+
+        return call
+
+    for name in WAITING:
+        monkeypatch.setattr(torch.Tensor, name, refusing(name, getattr(torch.Tensor, name)))
+    return found
+
+
+@pytest.fixture
+def told(recwarn):
+    """told(word) is the warnings that have it, as text."""
+    return lambda word: [str(warning.message) for warning in recwarn.list if word in str(warning.message)]
+
+
+@pytest.fixture
+def broken(monkeypatch):
+    """broken("step") has the recorder's method raise what nobody foresaw."""
+
+    def breaking(method):
+        def broken_method(*args, **kwargs):
+            raise OSError("disk full")
+
+        monkeypatch.setattr(flatline.Recorder, method, broken_method)
+
+    return breaking

@@ -1,5 +1,9 @@
 """The transformers callback against the same training written by hand."""
 
+import copy
+import pickle
+from types import SimpleNamespace
+
 import flatline
 import numpy as np
 import pandas as pd
@@ -270,3 +274,76 @@ def test_the_losses_of_a_transformer_with_class_indices_are_those_that_the_train
     with torch.no_grad():
         loss = cross_entropy(model(held[0]).logits, held[1])
     assert run.evaluations["loss"].iloc[0] == pytest.approx(float(loss), abs=1e-6)
+
+
+def test_a_training_batch_waits_for_no_tensor(hand, tagger, flatline_callback, no_waiting):
+    trainer(tagger, clips(hand), flatline_callback, gradient_accumulation_steps=2).train()
+    assert no_waiting == []
+    run = flatline.Run("logs/mine")
+    assert run.lwlrap.notna().any(axis=None)
+    assert run.series("loss").notna().all()
+
+
+@pytest.mark.parametrize("method", ["step", "evaluation"])
+def test_a_fault_of_the_recorder_is_told_once_and_training_goes_on(
+    hand, tagger, flatline_callback, told, broken, method
+):
+    broken(method)
+    fitting = trainer(tagger, clips(hand), flatline_callback, eval_strategy="epoch", num_train_epochs=2)
+    fitting.train()
+    assert fitting.state.global_step == 2 * hand.n_batches
+    assert len(told("disk full")) == 1
+
+
+def test_a_loss_that_is_computed_past_the_model_is_nan_and_the_norms_are_right(hand, tagger, flatline_callback, told):
+    class Past(InOrder):
+        def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
+            return binary_cross_entropy_with_logits(tagger.net(inputs["clips"]), inputs["labels"])
+
+    trainer(tagger, clips(hand), flatline_callback, kind=Past).train()
+    norms = hand.loop()[0]
+    hand.same(flatline.Run("logs/mine"), norms, np.full(len(norms), np.nan))
+    assert not told("could not be recorded")
+
+
+def test_a_model_that_returns_its_loss_alone_is_recorded(hand, tagger, flatline_callback, told):
+    class Alone(type(tagger)):
+        def forward(self, clips, labels=None):
+            return super().forward(clips, labels)["loss"]
+
+    class Plain(InOrder):
+        def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
+            return model(**inputs)
+
+    trainer(Alone(), clips(hand), flatline_callback, kind=Plain).train()
+    hand.same(flatline.Run("logs/mine"), *hand.loop()[:2])
+    assert not told("could not be recorded")
+
+
+def test_an_output_that_cannot_be_read_breaks_no_forward_pass_and_is_told_once(hand, tagger, flatline_callback, told):
+    class Odd(type(tagger)):
+        def forward(self, clips, labels=None):
+            return SimpleNamespace(**super().forward(clips, labels))
+
+    class Plain(InOrder):
+        def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
+            return model(**inputs).loss
+
+    trainer(Odd(), clips(hand), flatline_callback, kind=Plain).train()
+    norms = hand.loop()[0]
+    hand.same(flatline.Run("logs/mine"), norms, np.full(len(norms), np.nan))
+    assert len(told("SimpleNamespace")) == 1
+
+
+def test_a_model_that_is_copied_in_training_carries_nothing_of_flatline(hand, tagger, flatline_callback):
+    copies = []
+
+    class Copying(transformers.TrainerCallback):
+        def on_step_end(self, args, state, control, model=None, **kwargs):
+            copies.append(copy.deepcopy(model.net))
+            hooks = [hook for part in model.modules() for hook in part._forward_hooks.values()]
+            assert hooks
+            assert b"flatline" not in pickle.dumps(hooks)
+
+    trainer(tagger, clips(hand, 2), flatline_callback, Copying()).train()
+    assert len(copies) == 2

@@ -6,6 +6,7 @@ import flatline
 import numpy as np
 import pytest
 import torch
+from flatline.diagnostics.errors import AttachError, UnknownNameError
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 pl = pytest.importorskip("lightning.pytorch", reason="Lightning is not installed (pip install 'flatline[adapters]')")
@@ -205,3 +206,50 @@ def test_it_serves_the_older_package_too(hand, flatline_callback):
         callbacks=[flatline_callback],
     ).fit(Module(), loader(hand))
     hand.same(flatline.Run("logs/mine"), *hand.loop()[:2])
+
+
+def test_a_training_batch_waits_for_no_tensor(hand, tagger, flatline_callback, no_waiting):
+    trainer(flatline_callback, gradient_clip_val=0.05).fit(tagger, loader(hand))
+    assert no_waiting == []
+    assert flatline.Run("logs/mine").lwlrap.notna().any(axis=None)
+
+
+@pytest.mark.parametrize("method", ["step", "evaluation"])
+def test_a_fault_of_the_recorder_is_told_once_and_the_fit_goes_on(
+    hand, tagger, flatline_callback, told, broken, method
+):
+    broken(method)
+    fitting = trainer(flatline_callback, max_epochs=2)
+    fitting.fit(tagger, loader(hand), loader(hand, 2))
+    assert fitting.global_step == 2 * hand.n_batches
+    assert len(told("disk full")) == 1
+
+
+def test_what_steps_return_in_other_shapes_is_left_out_and_told_once_each(hand, tagger, flatline_callback, told):
+    def step(batch, batch_idx):
+        logits = tagger.net.head(tagger.net.gru(batch[0])[0])
+        return {"loss": logits.square().mean(), "logits": logits, "target": batch[1]}
+
+    tagger.training_step = tagger.validation_step = step
+    trainer(flatline_callback, max_epochs=2).fit(tagger, loader(hand), loader(hand, 2))
+    run = flatline.Run("logs/mine")
+    assert len(run) == 2 * hand.n_batches
+    assert run.series("loss").notna().all()
+    assert len(run.evaluations) == 0
+    for name in ("training_step", "validation_step"):
+        (text,) = told(f"{name} returned 'logits' of shape (6, 8, 3)")
+        assert "return (clip, class)" in text
+
+
+def test_a_network_that_is_not_there_is_refused_with_those_that_are(hand, tagger):
+    from flatline.runs.adapters.lightning import FlatlineCallback
+
+    with pytest.raises(AttachError, match=r"no module 'nope' .*known: net, net\.gru, net\.head$"):
+        trainer(FlatlineCallback("logs/mine", module="nope")).fit(tagger, loader(hand))
+
+
+def test_wrong_arguments_are_refused_when_the_fit_begins(hand, tagger):
+    from flatline.runs.adapters.lightning import FlatlineCallback
+
+    with pytest.raises(UnknownNameError, match="unknown loss"):
+        trainer(FlatlineCallback("logs/mine", loss="nope")).fit(tagger, loader(hand))

@@ -182,3 +182,32 @@ def test_a_net_under_accelerate_is_recorded_and_a_step_that_its_scaler_skips_is_
     run = flatline.Run("logs/mine")
     assert run.series("skipped").tolist() == [scaled] + [False] * (hand.n_batches // accumulate - 1)
     assert (run.gradient_norms.isna().all(axis=1) == run.series("skipped")).all()
+
+
+def test_a_training_batch_waits_for_no_tensor(hand, arrays, callback, no_waiting):
+    net(hand, callback()).fit(*arrays)
+    assert no_waiting == []
+    assert flatline.Run("logs/mine").lwlrap.notna().any(axis=None)
+
+
+@pytest.mark.parametrize("method", ["step", "evaluation"])
+def test_a_fault_of_the_recorder_is_told_once_and_the_fit_goes_on(hand, arrays, callback, told, broken, method):
+    broken(method)
+    fitted = net(hand, callback(), train_split=skorch.dataset.ValidSplit(5), max_epochs=3).fit(*arrays)
+    assert len(fitted.history) == 3
+    assert len(told("disk full")) == 1
+
+
+def test_an_output_that_scores_no_classes_is_left_out_and_told_once(hand, arrays, callback, told):
+    class Framewise(hand.Tagger):
+        def forward(self, clips):
+            return self.head(self.gru(clips)[0])
+
+    target = np.repeat(arrays[1][:, None], 8, axis=1)
+    split = skorch.dataset.ValidSplit(5)
+    net(hand, callback(), module=Framewise, train_split=split, max_epochs=2).fit(arrays[0], target)
+    run = flatline.Run("logs/mine")
+    assert run.series("loss").notna().all()
+    assert run.gradient_norms.notna().all(axis=None)
+    assert len(told("some of on_batch_end")) == 1
+    assert len(told("some of on_epoch_end")) == 1
