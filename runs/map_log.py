@@ -95,7 +95,7 @@ class MapLog:
 
     def hold(self, iteration: int, maps: Mapping[str, np.ndarray], clip: str | None = None) -> None:
         """Take them into memory alone."""
-        most = MAX_FRAMES if clip is None else max(MAX_FRAMES, *(len(values) for values in maps.values()))
+        most = MAX_FRAMES if clip is None else max([MAX_FRAMES, *map(len, maps.values())])
         parts = (
             (f"{name}.{part}", value)
             for name, values in maps.items()

@@ -81,6 +81,7 @@ def prediction_entropy(outputs: np.ndarray | None, output_kind: str | None, loss
     if outputs is None or not outputs.size or loss_kind not in ("bce-with-logits", "bce", "cross-entropy"):
         return float("nan")
     if loss_kind == "cross-entropy":
-        by_clip = softmax_entropy(outputs) if output_kind == "logits" else -x_log_x(outputs).sum(axis=1)
+        shares = np.where(outputs > 1, np.nan, outputs)
+        by_clip = softmax_entropy(outputs) if output_kind == "logits" else -x_log_x(shares).sum(axis=1)
         return float(by_clip.mean())
     return float((logistic_entropy(outputs) if output_kind == "logits" else binary_entropy(outputs)).mean())

@@ -154,3 +154,7 @@ def test_the_distance_from_ln_2_is_the_same_on_both_sides(loss_kind, with_labels
 def test_a_loss_that_is_not_binary_is_no_distance_from_ln_2(loss_kind):
     assert math.isnan(distance(loss_kind, 0.5))
     assert math.isnan(distance(loss_kind, 0.5, np.eye(4) > 0, np.full(4, 0.25)))
+
+
+def test_shares_beyond_one_have_no_entropy_under_cross_entropy_either():
+    assert np.isnan(prediction_entropy(np.array([[1.2, 0.3]], dtype=np.float32), "probabilities", "cross-entropy"))
