@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 import random
 import shutil
 import signal
@@ -207,7 +208,9 @@ train(recipe, prepare(recipe, Path(sys.argv[1])), Path(sys.argv[2]), name="kille
 def test_a_process_that_was_killed_is_resumed_by_another(tiny_data, small_recipe, small_task, tmp_path, unlike):
     settings = ["model.options.channels=2", "model.options.n_hidden=4", "batch_size=24", "iterations=60"]
     arguments = [sys.executable, "-c", KILL, str(tiny_data), str(tmp_path), *settings]
-    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True)
+    threads = str(torch.get_num_threads())  # the same bits take as many threads in both processes
+    environment = {**os.environ, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
+    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True, env=environment)
     for _ in range(random.Random(5).randint(20, 40)):
         process.stdout.readline()
     process.kill()
