@@ -15,6 +15,11 @@ def recurrent_modules(model: nn.Module) -> list[tuple[str, nn.Module]]:
     return [(path or "rnn", module) for path, module in model.named_modules() if isinstance(module, RECURRENT)]
 
 
+def has_bounded_state(module: nn.Module) -> bool:
+    """Whether a recurrent module's hidden state lies in [-1, 1]: not after a ReLU or a projection."""
+    return getattr(module, "nonlinearity", "tanh") == "tanh" and not getattr(module, "proj_size", 0)
+
+
 def parameter_parts(model: nn.Module, names: Iterable[str], maps: Iterable[str] = ()) -> list[str]:
     """conv, rnn, attention, head or other for each parameter, by the type and place of its module.
 

@@ -9,9 +9,10 @@ from torch.nn.utils.rnn import PackedSequence
 from torch.optim import Optimizer
 
 from ..errors import AttachError
-from ..parts import RECURRENT
+from ..parts import RECURRENT, has_bounded_state
 from .base import Batch, Signal, SignalInfo, Taken, Values
 from .quiet import Faults, Quiet, is_recomputation, is_training_pass
+from .sampling import every, spacing
 from .spread import clip_spread
 
 SAMPLED = 2**15
@@ -139,7 +140,7 @@ def _clips_first(given: Tensor, module: nn.Module) -> Tensor:
 
 def _of_clips(values: Tensor, module: nn.Module) -> Tensor:
     """(3,) of an activation whose first dimension is the clip."""
-    values = values[:: -(-len(values) // CLIPS)].flatten(1)  # (clip, value)
+    values = values[every(len(values), CLIPS)].flatten(1)  # (clip, value)
     values = values[:, :: _step(values.numel(), values.shape[1])].float().contiguous()
     return torch.stack([*_shares(values, module), clip_spread(values)])
 
@@ -155,7 +156,7 @@ def _of_packed(packed: PackedSequence, module: nn.Module) -> Tensor:
 
 def _step(count: int, period: int) -> int:
     """How far apart `SAMPLED` values lie; apart from the period, so that not the same column is met each time."""
-    step = max(1, -(-count // SAMPLED))
+    step = spacing(count, SAMPLED)
     while math.gcd(step, period) > 1:
         step += 1
     return step
@@ -166,7 +167,7 @@ def _shares(values: Tensor, module: nn.Module) -> tuple[Tensor, Tensor]:
     is_finite = torch.isfinite(values.sum())
     zeros = (values == 0).sum() / values.numel()
     bounds = next(((low, high) for kinds, low, high in BOUNDS if isinstance(module, kinds)), None)
-    if bounds is None or getattr(module, "nonlinearity", "tanh") != "tanh" or getattr(module, "proj_size", 0):
+    if bounds is None or not has_bounded_state(module):
         saturated = torch.full_like(zeros, torch.nan)
     else:
         middle, reach = sum(bounds) / 2, (bounds[1] - bounds[0]) / 2

@@ -8,10 +8,11 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 from torch.optim import Optimizer
 
-from ..parts import CELLS, recurrent_modules
+from ..parts import CELLS, has_bounded_state, recurrent_modules
 from .base import Batch, Signal, SignalInfo, Taken, Values
 from .quiet import Faults, Quiet, is_recomputation, is_training_pass
 from .rnn_pass import clips_first, unpacked
+from .sampling import every, spacing
 from .spread import clip_spread
 
 SATURATED = 0.9
@@ -56,7 +57,7 @@ class RecurrentStates(Signal):
     def attach(self, model: nn.Module, optimizers: list[Optimizer], stack: ExitStack) -> None:
         """Hook the recurrent modules' forward passes."""
         for path, module in recurrent_modules(model):
-            watch = _Watch(path, _is_bounded(module), isinstance(module, CELLS))
+            watch = _Watch(path, has_bounded_state(module), isinstance(module, CELLS))
             self._watches.append(watch)
             stack.callback(module.register_forward_hook(Quiet(watch.keep, self._faults)).remove)
         stack.callback(self._watches.clear)
@@ -121,7 +122,8 @@ class _Watch:
         self._n_calls += 1
         if (self._n_calls - 1) % self.every == 0:
             state = state.detach()
-            self._calls.append(_some(state.unsqueeze(0) if state.ndim == 1 else state, CLIPS).clone())
+            state = state.unsqueeze(0) if state.ndim == 1 else state
+            self._calls.append(state[every(len(state), CLIPS)].clone())
 
     def _keep_pass(self, given: Tensor | PackedSequence, module: nn.RNNBase) -> None:
         if isinstance(given, PackedSequence):
@@ -131,16 +133,16 @@ class _Watch:
             states, self._real = clips_first(given.detach(), module.batch_first), None
             if states.shape[1] == 1:  # a decoder's loop
                 return self._keep_call(states[:, 0])
-        every = _step(states.shape[1], FRAMES)
-        self._frames, self._shape = slice(every // 2, None, every), states.shape[:2]
-        self._calls = [_some(states[:, self._frames], CLIPS).clone()]
+        step = spacing(states.shape[1], FRAMES)
+        self._frames, self._shape = slice(step // 2, None, step), states.shape[:2]
+        self._calls = [states[:, self._frames][every(len(states), CLIPS)].clone()]
 
     def measure(self, mask: Tensor | None) -> None:
         """Compute both numbers and let the states go."""
         calls, self._calls = self._calls, []
         is_loop, n_calls, self._n_calls = self._n_calls > 0, self._n_calls, 0
         if is_loop:
-            self.every = _step(n_calls, FRAMES)
+            self.every = spacing(n_calls, FRAMES)
         if not calls:
             return
         with torch.no_grad():
@@ -154,7 +156,7 @@ class _Watch:
         real = self._real if self._real is not None else mask
         if real is None or real.shape != self._shape:
             return None
-        return _some(real[:, self._frames], CLIPS).to(states.device, torch.bool, non_blocking=True)
+        return real[every(len(real), CLIPS), self._frames].to(states.device, torch.bool, non_blocking=True)
 
 
 def _measured(states: Tensor, real: Tensor | None, is_bounded: bool) -> Tensor:
@@ -178,16 +180,3 @@ def _of_real(states: Tensor, real: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     variance = (torch.where(real, states - mean, 0).square()).sum(dim=0) / n_clips
     spread = torch.where(n_clips > 1, variance.sqrt(), torch.nan).nanmean()
     return share, spread, torch.isfinite(states).all()
-
-
-def _is_bounded(module: nn.Module) -> bool:
-    """Whether a module's hidden state lies in [-1, 1]: not after a ReLU or a projection."""
-    return getattr(module, "nonlinearity", "tanh") == "tanh" and not getattr(module, "proj_size", 0)
-
-
-def _some(values: Tensor, most: int) -> Tensor:
-    return values[:: _step(len(values), most)]
-
-
-def _step(count: int, most: int) -> int:
-    return -(-count // most) or 1

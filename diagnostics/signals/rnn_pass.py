@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 from ..through_time import RnnCall, interlayer_dropout_masks
+from .sampling import every
 
 CLIPS = 4
 """Clips of a batch whose hidden gradients are looked at; ours: a frame's gradient dies in all clips alike."""
@@ -188,8 +189,3 @@ def hooked(tensor: Tensor, keep: Callable[[Tensor], None], guard: Callable[[Call
         keep(gradient.as_strided(size, stride, gradient.storage_offset() + start))
 
     return base.register_hook(guard(keep_of_base))
-
-
-def every(count: int, most: int) -> slice:
-    """Evenly spaced ones, `most` at most."""
-    return slice(None, None, -(-count // most) or 1)

@@ -12,7 +12,8 @@ from ..errors import AttachError
 from ..through_time import total_hidden_gradients
 from ..through_time.frames import Frames
 from .quiet import Faults, Quiet, is_training_pass
-from .rnn_pass import CLIPS, RnnPass, added, begin, draws_masks, every, full_precision, hooked, is_plain
+from .rnn_pass import CLIPS, RnnPass, added, begin, draws_masks, full_precision, hooked, is_plain
+from .sampling import every
 
 BINS = 64
 """Frame bins of a hidden gradient; longer clips are averaged."""

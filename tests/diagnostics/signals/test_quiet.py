@@ -59,3 +59,11 @@ def test_a_training_pass_is_one_in_training_mode_with_gradients_on():
     with torch.inference_mode():
         assert not is_training_pass(layer)
     assert not is_training_pass(layer.eval())
+
+
+def test_the_block_in_which_nothing_may_be_read_sees_a_reading(no_reading):
+    with no_reading(), pytest.raises(RuntimeError, match="waits for the device"):
+        torch.ones(1).item()
+    with no_reading(), pytest.raises(RuntimeError, match="waits for the device"):
+        torch.ones(2).nonzero()
+    assert torch.ones(1).item() == 1

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 from flatline.diagnostics.recorder import Recorder
-from flatline.diagnostics.signals.rnn_pass import CLIPS, REPLAYED, begin, clips_of, every, hooked, is_plain
+from flatline.diagnostics.signals.rnn_pass import CLIPS, REPLAYED, begin, clips_of, hooked, is_plain
+from flatline.diagnostics.signals.sampling import every
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
