@@ -1,0 +1,1 @@
+"""Detectors: each file names one kind of collapse from what was recorded."""
