@@ -38,8 +38,10 @@ class Finding:
     kind : one of KINDS
     onset, last : first and last iteration at which it held; 0 before training
     evidence : what was measured, by name; numbers alone
+    variant : which of the forms that a kind may take, a key of `advice`; empty where there is one
     where : the parameter, module or class it is about; empty for the network as a whole
     is_active : it still held at the end of what was looked at
+    explanation, remedies, source : what it means, which interventions to try in order, where the criterion is from
     """
 
     kind: str
@@ -47,6 +49,7 @@ class Finding:
     onset: int
     last: int
     evidence: Mapping[str, float] = field(default_factory=dict)
+    variant: str = ""
     where: str = ""
     is_active: bool = True
     explanation: str = ""

@@ -11,6 +11,7 @@ from .signals import (
     ClassScores,
     GradientNorms,
     HiddenGradients,
+    InputHealth,
     LabelHealth,
     OutputHealth,
     RecurrentStates,
@@ -22,6 +23,7 @@ from .signals.hidden_gradients import REPLAY_SHARE
 SIGNALS: tuple[type[Signal], ...] = (
     GradientNorms,  # first: others use its norms
     WeightUpdates,
+    InputHealth,
     OutputHealth,
     LabelHealth,
     ClassScores,
@@ -34,7 +36,17 @@ SIGNALS: tuple[type[Signal], ...] = (
 
 LEVELS: dict[str, tuple[str, ...]] = {
     "light": ("gradients", "outputs", "labels"),
-    "standard": ("gradients", "weights", "outputs", "labels", "classes", "attention", "recurrent", "hidden_gradients"),
+    "standard": (
+        "gradients",
+        "weights",
+        "inputs",
+        "outputs",
+        "labels",
+        "classes",
+        "attention",
+        "recurrent",
+        "hidden_gradients",
+    ),
     "deep": (*(signal.subject for signal in SIGNALS), "openness"),
 }
 """Subjects by level; openness, of gates, is measured on the pinned clips at each evaluation (`pinned`)."""

@@ -1,5 +1,6 @@
 """What a training loop passes to `Recorder.step`, checked, and several calls of it as one row."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -8,7 +9,7 @@ import numpy as np
 
 from . import device
 from .errors import ShapeError
-from .targets import as_number, as_scores, check_shape, counted_clips, multi_hot
+from .targets import as_number, as_scores, check_shape, counted_clips, multi_hot, range_of
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,7 @@ class Passed:
     n_clips : how many clips of the target count (`counted_clips`); -1 where that is to be read yet
     unclipped_norm : of all gradients before clipping
     where : for messages
+    target_range : smallest and largest entry of a multi-hot target
     """
 
     loss: Any
@@ -28,6 +30,7 @@ class Passed:
     n_clips: int
     unclipped_norm: Any
     where: str = "Recorder.step"
+    target_range: tuple[float, float] = (math.nan, math.nan)
 
     def read(self) -> "Passed":
         """The same, once it is on the host.
@@ -37,7 +40,7 @@ class Passed:
         if self.target is None or self.n_clips >= 0 or self.outputs is None:
             return self
         hot = multi_hot(self.target, self.outputs.shape[1], self.where)
-        return replace(self, target=hot, n_clips=counted_clips(self.target, hot))
+        return replace(self, target=hot, n_clips=counted_clips(self.target, hot), target_range=range_of(self.target))
 
 
 class Intake:
@@ -64,8 +67,9 @@ class Intake:
         if outputs is not None and kind != self.output_kind:
             raise ShapeError(f"{kind}= after {self.output_kind}= ({where}); give what the model gives, always the same")
         labels, n_clips = self._labels(target, outputs, where)
+        span = (math.nan, math.nan) if labels is None or n_clips < 0 else range_of(target)
         unclipped = as_number(unclipped_norm, "unclipped_norm", where)
-        return Passed(as_number(loss, "loss", where), outputs, labels, n_clips, unclipped, where)
+        return Passed(as_number(loss, "loss", where), outputs, labels, n_clips, unclipped, where, span)
 
     def outputs(self, logits: Any, probabilities: Any, where: str) -> Any:
         """(clip, class) float32, whichever was given; None where neither was.
@@ -113,6 +117,7 @@ def pooled(parts: list[Passed]) -> Passed:
         _joined([part.target for part in parts]),
         sum(part.n_clips for part in parts),
         parts[-1].unclipped_norm,
+        target_range=(min(part.target_range[0] for part in parts), max(part.target_range[1] for part in parts)),
     )
 
 

@@ -112,6 +112,7 @@ class Rows:
             float(passed.loss),
             captured.output_kind,
             not captured.fired,
+            passed.target_range,
         )
 
     def _facts(self, captured: Captured, batch: Batch) -> dict[str, Any]:

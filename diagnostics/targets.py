@@ -97,6 +97,14 @@ def counted_clips(target: Any, hot: np.ndarray) -> int:
     return int(hot.any(axis=1).sum()) if as_numpy(target).ndim == 1 else len(hot)
 
 
+def range_of(target: Any) -> tuple[float, float]:
+    """Smallest and largest entry of a multi-hot (clip, class) target; NaN for class indices and an empty one."""
+    target = as_numpy(target)
+    if target.ndim != 2 or not target.size:
+        return math.nan, math.nan
+    return float(target.min()), float(target.max())
+
+
 class RunningPrior:
     """Share of clips with each class, over all targets seen so far."""
 

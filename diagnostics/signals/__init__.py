@@ -6,6 +6,7 @@ from .base import Batch, Signal, SignalInfo
 from .classes import ClassScores
 from .gradients import GradientNorms
 from .hidden_gradients import HiddenGradients
+from .inputs import InputHealth
 from .labels import LabelHealth
 from .outputs import OutputHealth
 from .recurrent import RecurrentStates
@@ -18,6 +19,7 @@ __all__ = [
     "ClassScores",
     "GradientNorms",
     "HiddenGradients",
+    "InputHealth",
     "LabelHealth",
     "OutputHealth",
     "RecurrentStates",

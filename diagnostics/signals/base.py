@@ -1,3 +1,4 @@
+import math
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -37,6 +38,7 @@ class Batch:
     n_clips : how many clips of the targets the gradient is the mean over, those of the other processes that train along
         taken to be as many; None is all of the target
     skipped : no optimiser stepped
+    target_range : smallest and largest entry of a multi-hot target as it was passed
     shared : values that earlier signals of the same iteration found, by column
     """
 
@@ -50,6 +52,7 @@ class Batch:
     loss: float = float("nan")
     output_kind: str | None = None
     skipped: bool = False
+    target_range: tuple[float, float] = (math.nan, math.nan)
     shared: dict[str, Any] = field(default_factory=dict)
 
 

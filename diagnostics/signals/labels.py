@@ -29,6 +29,8 @@ class LabelHealth(Signal):
         SignalInfo(
             "ln2_distance", "nats", "how far the loss is from ln 2, that of one that answers 1/2; binary losses"
         ),
+        SignalInfo("target_min", "1", "smallest entry of a multi-hot target, as it was passed"),
+        SignalInfo("target_max", "1", "largest entry of a multi-hot target, as it was passed"),
     )
 
     def __init__(self) -> None:
@@ -43,13 +45,15 @@ class LabelHealth(Signal):
     def collect(self, batch: Batch, taken: Taken) -> Values:
         """Values of the batch; NaN without targets or a loss that is known."""
         distance = abs(batch.loss - math.log(2)) if batch.loss_kind in ("bce-with-logits", "bce") else math.nan
+        low, high = batch.target_range
+        known = {"ln2_distance": distance, "target_min": low, "target_max": high}
         if batch.target is None or batch.prior is None or batch.loss_kind not in KNOWN_LOSSES:
-            return {"rho": math.nan, "label_entropy": math.nan, "ln2_distance": distance}
+            return {"rho": math.nan, "label_entropy": math.nan, **known}
         n_clips = len(batch.target) if batch.n_clips is None else batch.n_clips
         return {
             "rho": self._bias_norm(batch) / label_noise_floor(batch.prior, n_clips, batch.loss_kind),
             "label_entropy": label_entropy(batch.prior, batch.loss_kind),
-            "ln2_distance": distance,
+            **known,
         }
 
     def _bias_norm(self, batch: Batch) -> float:

@@ -1,0 +1,134 @@
+"""What detectors ask of a run, read once and as arrays; None is "not recorded"."""
+
+from collections.abc import Sequence
+from functools import cached_property, lru_cache
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from .errors import FlatlineError
+from .recorded import Signals
+
+MARGIN = 0.02
+"""Above max(chance, constant level) within which a score counts as at the constant level; collapsed nets ended within
+.016 of it, learning ones .1 and more above (docs/design.md)."""
+
+
+BY_PARAMETER = ("gradient_norm", "weight_norm", "update_ratio")
+
+
+class View:
+    """A run's signals as numpy arrays of one index, iterations that a gradient scaler skipped left out."""
+
+    def __init__(self, signals: Signals) -> None:
+        self.signals = signals
+        self.info = signals.info
+        self.columns = lru_cache(maxsize=None)(self._columns)
+
+    @cached_property
+    def _scalars(self) -> pd.DataFrame:
+        table = self.signals.scalars
+        return table if "skipped" not in table else table.loc[~table["skipped"].to_numpy().astype(bool)]
+
+    @cached_property
+    def iterations(self) -> np.ndarray:
+        """(row,) recorded iterations, ascending."""
+        return self._scalars.index.to_numpy()
+
+    @property
+    def last(self) -> int:
+        """The newest iteration; -1 before the first."""
+        return int(self.iterations[-1]) if len(self.iterations) else -1
+
+    def scalar(self, name: str) -> np.ndarray | None:
+        """(row,) float64 of one signal; None where it was never recorded."""
+        if name not in self._scalars:
+            return None
+        values = self._scalars[name].to_numpy(dtype=np.float64)
+        return None if np.isnan(values).all() else values
+
+    def paths(self, signal: str) -> list[str]:
+        """Modules of which `<signal>.<path>` was recorded."""
+        names = [name.removeprefix(f"{signal}.") for name in self._scalars if name.startswith(f"{signal}.")]
+        return [name for name in names if self.scalar(f"{signal}.{name}") is not None]
+
+    def _columns(self, column: str) -> np.ndarray | None:
+        """(row, entry) of a list column: by parameter or by class; None where it was never recorded."""
+        read = self.signals.by_parameter if column in BY_PARAMETER else self.signals.by_class
+        try:
+            table = read(column)
+        except FlatlineError:
+            return None
+        if len(table) != len(self.iterations):
+            table = table.reindex(self.iterations)  # without those that were skipped
+        values = table.to_numpy(dtype=np.float64)
+        return None if not values.size or np.isnan(values).all() else values
+
+    @property
+    def rnns(self) -> list[str]:
+        """Paths of the recurrent modules that were looked at."""
+        return list(dict.fromkeys([*self.paths("hidden_spread"), *self.paths("saturation")]))
+
+    def hidden_gradients(self, rnn: str) -> pd.DataFrame | None:
+        """Iteration x frame bin of dL/dh_t, replayed iterations alone."""
+        try:
+            table = self.signals.hidden_gradients(rnn).dropna(how="all")
+        except FlatlineError:
+            return None
+        return table if len(table) else None
+
+    def parts(self) -> dict[str, list[int]]:
+        """Places of the parameters of each part of the network, in data-flow order."""
+        found: dict[str, list[int]] = {}
+        for place, name in enumerate(self.signals.parameters):
+            found.setdefault(self.signals.parts.get(name, "other"), []).append(place)
+        return found
+
+    @cached_property
+    def evaluations(self) -> pd.DataFrame:
+        """Iteration x scalar of the evaluations, one row an iteration: the newest."""
+        try:
+            table = self.signals.evaluation_scalars
+        except FlatlineError:
+            return pd.DataFrame()
+        return table.loc[~table.index.duplicated(keep="last")]
+
+    @cached_property
+    def events(self) -> list[dict[str, Any]]:
+        """What happened, in order."""
+        return self.signals.events()
+
+    def excess(self) -> pd.Series | None:
+        """By evaluation, lwlrap above max(chance, constant level); None without evaluations."""
+        table = self.evaluations
+        if "lwlrap" not in table or not len(table):
+            return None
+        levels = [table[name] for name in ("chance", "constant") if name in table]
+        floor = np.max([level.to_numpy(dtype=np.float64) for level in levels], axis=0) if levels else 0.0
+        return pd.Series(table["lwlrap"].to_numpy(dtype=np.float64) - floor, table.index).dropna()
+
+    @cached_property
+    def has_learned(self) -> bool | None:
+        """Whether the newest evaluation is above the constant level; without one, whether the loss is well below H0.
+
+        None where neither can be said.
+        """
+        excess = self.excess()
+        if excess is not None and len(excess):
+            return bool(excess.iloc[-1] > MARGIN)
+        loss, entropy = self.scalar("loss"), self.scalar("label_entropy")
+        if loss is None or entropy is None:
+            return None
+        newest = slice(-50, None)
+        return bool(np.nanmedian(loss[newest]) < 0.9 * np.nanmedian(entropy[newest]))
+
+    @cached_property
+    def loss(self) -> np.ndarray | None:
+        """(row,) training loss."""
+        return self.scalar("loss")
+
+    def require(self, kind: str, names: Sequence[str]) -> str | None:
+        """What of these signals is missing, in words; None where all are there."""
+        missing = [name for name in names if self.scalar(name) is None]
+        return ", ".join(missing) if missing else None
