@@ -19,6 +19,11 @@ class Signals(Protocol):
         ...
 
     @property
+    def status(self) -> str:
+        """running, finished, interrupted or failed."""
+        ...
+
+    @property
     def parameters(self) -> Sequence[str]:
         """Names of the recorded parameters, in data-flow order."""
         ...

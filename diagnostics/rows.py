@@ -58,8 +58,8 @@ class Rows:
         self.prior.load_state(state["prior"])
         self.last_loss, self.last_gradient_norm = state["loss"], state["gradient_norm"]
 
-    def write(self, captured: Captured) -> None:
-        """Make and append one row."""
+    def write(self, captured: Captured) -> dict[str, Any]:
+        """Make and append one row, and return it."""
         iteration = captured.iteration
         batch = self._teller.guarded("outputs and targets", iteration, self._batch, captured)
         if batch is None:
@@ -82,6 +82,7 @@ class Rows:
         elif names := self._nonfinite(row):
             text = f"{', '.join(names[:3])} not finite from iteration {iteration} on; recorded as it is, told once"
             self._teller.warn("non-finite", iteration, text, what=names)
+        return row
 
     def _nonfinite(self, row: dict[str, Any]) -> list[str]:
         if self._first_nonfinite is None:  # the names are known once the signals are attached

@@ -26,14 +26,20 @@ class Nowhere:
 
 
 class Teller:
-    """Calls what a full log has and a bare sink need not, and measures under guard."""
+    """Calls what a full log has and a bare sink need not, and measures under guard.
+
+    heard : called with each event too
+    """
 
     def __init__(self, log: Sink) -> None:
         self.log = log
         self._faulty: set[str] = set()
+        self.heard: Callable[..., None] | None = None
 
     def tell(self, method: str, *args: Any, **kwargs: Any) -> None:
         """Call the log's method, if it has it."""
+        if method == "event" and self.heard is not None:
+            self.heard(*args, **kwargs)
         if (call := getattr(self.log, method, None)) is not None:
             call(*args, **kwargs)
 

@@ -1,6 +1,5 @@
 """What detectors ask of a run, read once and as arrays; None is "not recorded"."""
 
-from collections.abc import Sequence
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -35,6 +34,11 @@ class View:
     def iterations(self) -> np.ndarray:
         """(row,) recorded iterations, ascending."""
         return self._scalars.index.to_numpy()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether more rows may come."""
+        return self.signals.status == "running"
 
     @property
     def last(self) -> int:
@@ -128,7 +132,33 @@ class View:
         """(row,) training loss."""
         return self.scalar("loss")
 
-    def require(self, kind: str, names: Sequence[str]) -> str | None:
-        """What of these signals is missing, in words; None where all are there."""
-        missing = [name for name in names if self.scalar(name) is None]
-        return ", ".join(missing) if missing else None
+    def unclipped_norm(self) -> np.ndarray | None:
+        """(row,) norm of all gradients, before clipping where the loop told it."""
+        total, unclipped = self.scalar("gradient_norm_total"), self.scalar("gradient_norm_unclipped")
+        if total is None or unclipped is None:
+            return total
+        return np.where(np.isfinite(unclipped), unclipped, total)
+
+    def standing(self) -> dict[str, float]:
+        """The newest evaluation's score and the levels it is held against."""
+        table = self.evaluations
+        names = [name for name in ("lwlrap", "chance", "constant") if name in table and len(table)]
+        return {name: float(table[name].iloc[-1]) for name in names}
+
+    def newest_class_lwlrap(self) -> np.ndarray | None:
+        """(class,) lwlrap of the newest evaluation; None without one."""
+        try:
+            table = self.signals.evaluation_lwlrap
+        except FlatlineError:
+            return None
+        return table.iloc[-1].to_numpy(dtype=np.float64) if len(table) else None
+
+    def ablation(self, part: str) -> dict[str, float] | None:
+        """Newest share of the score that a part carries, and its interval; None where it was never ablated."""
+        name = f"ablation.{part}"
+        table = self.evaluations
+        rows = table.dropna(subset=[name]) if name in table else table.iloc[:0]
+        if not len(rows):
+            return None
+        row = rows.iloc[-1]
+        return {"share": float(row[name]), "low": float(row[f"{name}.low"]), "high": float(row[f"{name}.high"])}

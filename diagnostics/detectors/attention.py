@@ -1,0 +1,64 @@
+import warnings
+from collections.abc import Iterator
+
+import numpy as np
+
+from ..findings import Undetermined
+from ..stretches import Stretch, sustained
+from ..view import View
+from .base import Found, found, newest
+
+KIND = "attention-collapse"
+
+UNIFORM = 0.999
+"""Entropy, as a share of ln(frames), from which attention looks at all frames alike."""
+
+ONE_FRAME = 0.95
+"""Share of the weight that one frame has, median over the classes."""
+
+ON_PADDING = 0.5
+"""Weight that the real frames keep of a map that sums to 1 over all, below which most of it lies on padding."""
+
+
+def detect(view: View) -> Found:
+    """A map that is uniform, at one frame, on padding, or shared out among the classes, not learning."""
+    maps = dict(view.info.get("maps") or {})
+    if not maps:
+        return
+    if view.columns("attention_entropy") is None:
+        yield Undetermined(KIND, "no attention weights were recorded; level standard has them")
+        return
+    for number, (path, kind) in enumerate(maps.items()):
+        suffix = "" if number == 0 else f".{path}"
+        for variant, stretch, measured in _signs(view, kind, suffix):
+            severity = "warning" if view.has_learned else "critical"
+            yield found(KIND, severity, stretch, {**measured, **view.standing()}, variant=variant, where=path)
+            break
+
+
+def _signs(view: View, kind: str, suffix: str) -> Iterator[tuple[str, Stretch, dict[str, float]]]:
+    entropy, peak = _median(view, f"attention_entropy{suffix}"), _median(view, f"attention_peak{suffix}")
+    total = _median(view, f"attention_sum{suffix}")
+    if kind == "softmax-time" and total is not None:
+        yield from _one("padding", view, total < ON_PADDING, total, "weight_on_real_frames")
+    if peak is not None:
+        yield from _one("one-frame", view, peak > ONE_FRAME, peak, "attention_peak")
+    if entropy is not None and kind != "softmax-class":
+        yield from _one("uniform", view, entropy > UNIFORM, entropy, "attention_entropy")
+
+
+def _one(
+    variant: str, view: View, holds: np.ndarray, values: np.ndarray, name: str
+) -> Iterator[tuple[str, Stretch, dict[str, float]]]:
+    stretch = sustained(view.iterations, holds, np.isfinite(values), least=20)
+    if stretch is not None:
+        yield variant, stretch, {name: newest(values)}
+
+
+def _median(view: View, column: str) -> np.ndarray | None:
+    values = view.columns(column)
+    if values is None:
+        return None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # rows without a map
+        return np.nanmedian(values, axis=1)

@@ -1,0 +1,65 @@
+import numpy as np
+
+from ..findings import Undetermined
+from ..stretches import Stretch, sustained
+from ..view import View
+from .base import Found, found, newest
+
+KIND = "label-problem"
+
+
+def detect(view: View) -> Found:
+    """Targets that cannot be learned (empty, of one value, out of range), or inputs that do not vary."""
+    yield from _inputs(view)
+    yield from _range(view)
+    positives = view.columns("positives")
+    if positives is None:
+        if view.scalar("target_max") is None:
+            yield Undetermined(KIND, "no targets were recorded; pass target= to step")
+        return
+    yield from _one_valued(view, positives)
+
+
+def _inputs(view: View) -> Found:
+    spread, scale = view.scalar("input_spread"), view.scalar("input_scale")
+    if spread is None or scale is None:
+        return
+    alike = spread <= 1e-6 * np.maximum(scale, 1e-12)
+    stretch = sustained(view.iterations, alike, np.isfinite(spread))
+    if stretch is not None:
+        measured = {"input_spread": newest(spread), "input_scale": newest(scale)}
+        yield found(KIND, "critical", stretch, measured, variant="constant-inputs")
+
+
+def _range(view: View) -> Found:
+    low, high = view.scalar("target_min"), view.scalar("target_max")
+    if low is None or high is None:
+        return
+    outside = (low < 0) | (high > 1)
+    stretch = sustained(view.iterations, outside, np.isfinite(low), least=1)
+    if stretch is not None:
+        measured = {"target_min": float(np.nanmin(low)), "target_max": float(np.nanmax(high))}
+        yield found(KIND, "critical", stretch, measured, variant="out-of-range")
+
+
+def _one_valued(view: View, positives: np.ndarray) -> Found:
+    """Batches in which no class has a positive clip, or a single one has all."""
+    known = np.asarray(~np.isnan(positives).all(axis=1))
+    counts = np.nan_to_num(positives)
+    empty = sustained(view.iterations, counts.sum(axis=1) == 0, known, least=20, share=1.0)
+    if empty is not None:
+        yield found(KIND, "critical", empty, {"positives": 0.0}, variant="empty")
+        return
+    if positives.shape[1] > 1:
+        single = (counts > 0).sum(axis=1) == 1
+        first = counts.argmax(axis=1)
+        commonest = np.bincount(first[single], minlength=1).argmax()
+        same = single & (first == commonest)
+        stretch = sustained(view.iterations, same, known, least=20, share=1.0)
+        if stretch is not None:
+            yield found(KIND, "critical", stretch, {"classes_with_positives": 1.0}, variant="one-valued")
+            return
+    without = int((counts.sum(axis=0) == 0).sum())
+    if without:
+        stretch = Stretch(int(view.iterations[0]), view.last, True)
+        yield found(KIND, "info", stretch, {"classes_without_positives": float(without)}, variant="class-without")

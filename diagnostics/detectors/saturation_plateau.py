@@ -1,0 +1,34 @@
+from ..findings import Undetermined
+from ..view import View
+from . import recurrent_state
+from .base import Found, found, newest
+from .constant_predictor import ranked_alike
+
+KIND = "saturation-plateau"
+
+
+def detect(view: View) -> Found:
+    """An RNN whose states are saturated or the same for every clip, under one ranking for all clips, not learning.
+
+    Formula: D5 (`recurrent_state`) and D3 (`constant_predictor`) together. The objective is sound where rho is near 1;
+    a broken one looks the same here and is told apart by its own detector.
+    """
+    if not view.rnns:
+        yield Undetermined(KIND, "no recurrent states were recorded; level standard has them")
+        return
+    if view.scalar("rank_agreement") is None:
+        yield Undetermined(KIND, "no scores were recorded; pass logits= or probabilities= to step")
+        return
+    alike = ranked_alike(view)
+    if alike is None or view.has_learned is True:
+        return
+    for rnn in view.rnns:
+        dead = recurrent_state.dead_states(view, rnn)
+        if dead is None or (alike.is_active and not dead.is_active):
+            continue
+        measured = recurrent_state.evidence(view, rnn)
+        for name in ("rank_agreement", "rho", "loss", "label_entropy"):
+            if (values := view.scalar(name)) is not None:
+                measured[name] = newest(values)
+        yield found(KIND, "critical", dead, {**measured, **view.standing()}, where=rnn)
+        return

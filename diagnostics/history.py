@@ -1,0 +1,126 @@
+"""The rows of a run under way, kept in memory for detectors."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from .errors import unknown
+
+MOST = 2000
+"""Rows that are kept: 6 MB at the standard level for 60 parameters and 80 classes."""
+
+
+class History:
+    """What was recorded so far, as detectors read it (`recorded.Signals`); older rows are thinned, the newest are
+    whole.
+
+    info : gives what is known besides the rows, as run.json has it
+    """
+
+    def __init__(self, info: Callable[[], Mapping[str, Any]]) -> None:
+        self._info = info
+        self._rows: list[Mapping[str, Any]] = []
+        self._evaluations: list[Mapping[str, Any]] = []
+        self._events: list[dict[str, Any]] = []
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def see(self, row: Mapping[str, Any]) -> None:
+        """Keep a row."""
+        self._rows.append(row)
+        if len(self._rows) > MOST:
+            half = MOST // 2
+            self._rows = self._rows[:half:2] + self._rows[half:]
+
+    def see_evaluation(self, row: Mapping[str, Any]) -> None:
+        """Keep an evaluation's row."""
+        self._evaluations.append(row)
+
+    def see_event(self, kind: str, iteration: int, **details: Any) -> None:
+        """Keep an event."""
+        self._events.append({"kind": kind, "iteration": iteration, **details})
+
+    @property
+    def info(self) -> Mapping[str, Any]:
+        """What is known besides the rows."""
+        return self._info()
+
+    @property
+    def status(self) -> str:
+        """It goes on."""
+        return "running"
+
+    @property
+    def parameters(self) -> Sequence[str]:
+        """Names of the recorded parameters."""
+        return self.info.get("parameters") or []
+
+    @property
+    def parts(self) -> Mapping[str, str]:
+        """Part of the network by parameter."""
+        return dict(zip(self.parameters, self.info.get("parameter_parts") or [], strict=False))
+
+    @property
+    def classes(self) -> Sequence[str]:
+        """Class names."""
+        return self.info.get("classes") or []
+
+    @property
+    def scalars(self) -> pd.DataFrame:
+        """Iteration x scalar signal."""
+        return _scalars(self._rows)
+
+    def by_parameter(self, column: str) -> pd.DataFrame:
+        """Iteration x parameter."""
+        return self._lists(self._rows, column)
+
+    def by_class(self, column: str) -> pd.DataFrame:
+        """Iteration x class."""
+        return self._lists(self._rows, column)
+
+    def hidden_gradients(self, rnn: str, *, direct: bool = False) -> pd.DataFrame:
+        """Iteration x frame bin."""
+        return self._lists(self._rows, f"hidden_gradient_direct.{rnn}" if direct else f"hidden_gradient.{rnn}")
+
+    @property
+    def evaluation_scalars(self) -> pd.DataFrame:
+        """Iteration x scalar of the evaluations."""
+        return _scalars(self._evaluations)
+
+    @property
+    def evaluation_lwlrap(self) -> pd.DataFrame:
+        """Iteration x class."""
+        return self._lists(self._evaluations, "class_lwlrap")
+
+    def events(self) -> list[dict[str, Any]]:
+        """What happened, in order."""
+        return self._events
+
+    def _lists(self, rows: Sequence[Mapping[str, Any]], column: str) -> pd.DataFrame:
+        lists = {row["iteration"]: row[column] for row in rows if column in row}
+        if not lists:
+            raise unknown("column", column, _names(rows), "the run under way")
+        width = max(len(values) for values in lists.values())
+        table = np.full((len(rows), width), np.nan, dtype=np.float32)
+        for place, row in enumerate(rows):
+            if column in row:
+                table[place, : len(row[column])] = row[column]
+        return pd.DataFrame(table, index=_index(rows))
+
+
+def _scalars(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    names = [name for name in _names(rows) if name not in ("iteration", "epoch", "wall_time")]
+    values = {name: [row.get(name, np.nan) for row in rows] for name in names}
+    scalar = {name: column for name, column in values.items() if np.ndim(next(v for v in column if v is not None)) == 0}
+    return pd.DataFrame(scalar, index=_index(rows))
+
+
+def _names(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(name for row in (*rows[-1:], *rows[:1]) for name in row))
+
+
+def _index(rows: Sequence[Mapping[str, Any]]) -> pd.Index:
+    return pd.Index([row["iteration"] for row in rows], name="iteration")
