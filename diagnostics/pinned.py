@@ -80,7 +80,7 @@ class PinnedClips:
             for name, clip in self.clips.items():
                 seen.clear()
                 output: Any = self.model(clip.unsqueeze(0).to(device))
-                if (first := _scores_of(output)) is not None:
+                if (first := scores_in(output)) is not None:
                     scores[f"scores.{name}"] = first[0].float().cpu().numpy()
                 maps[name] = {path: _map_of(kept, self.kinds[path]) for path, kept in seen.items()}
         for path, found in gates.items():
@@ -89,7 +89,7 @@ class PinnedClips:
         return scores, maps
 
 
-def _scores_of(output: Any) -> Tensor | None:
+def scores_in(output: Any) -> Tensor | None:
     """A model's scores: of several outputs the first tensor, of a dict its `logits` or `probabilities`."""
     if isinstance(output, Mapping):
         named = (output.get(name) for name in ("logits", "probabilities"))

@@ -10,9 +10,10 @@ from typing import Any, Self
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from .ablation_infos import infos_of
 from .arguments import check_model, class_names, clips_of, holds_nothing, mapping, paths_of
 from .errors import AttachError, ShapeError, unknown
-from .evaluation import evaluation_row
+from .evaluation import ablation_columns, evaluation_row
 from .levels import Chosen, subjects_of
 from .loss_scaling import LossScaling
 from .order import StepOrder
@@ -115,6 +116,7 @@ class Recorder:
         self._rows, self._readback = Rows(self._signals, self._teller, loss, kinds), Readback()
         self._waiting: list[Passed] = []
         self._order, self._order_told = StepOrder(), False
+        self._ablated: dict[str, SignalInfo] = {}
         self._closed = False
         optimizers = as_optimizers(optimizer)
         with ExitStack() as stack:
@@ -151,6 +153,7 @@ class Recorder:
     def description(self) -> dict[str, Any]:
         """What a log should know about the run besides its rows."""
         infos = [*ROW_INFOS, *(info for signal in self._signals for info in signal.columns()), *self._pinned.columns()]
+        infos += self._ablated.values()
         about = {key: value for signal in self._signals for key, value in signal.description().items()}
         return {
             **about,
@@ -200,13 +203,22 @@ class Recorder:
             self._give_up_waiting()
 
     def evaluation(
-        self, *, logits: Any = None, probabilities: Any = None, target: Any, loss: Any = None, clips: Any = None
+        self,
+        *,
+        logits: Any = None,
+        probabilities: Any = None,
+        target: Any,
+        loss: Any = None,
+        clips: Any = None,
+        ablations: Any = None,
     ) -> dict[str, Any]:
         """Record an evaluation under the number of iterations done so far; returns its scores.
 
         logits, probabilities : (clip, class) of the validation clips, whichever the model gives
         target : as in `step`
-        Raises ShapeError if scores and target do not fit together, AttachError after `close`.
+        ablations : what `flatline.ablate` gave, whose shares go into the row
+        Raises ShapeError if scores and target do not fit together, AttachError after `close` and for ablations that are
+        none.
         """
         where = f"Recorder.evaluation, iteration {self.iteration}"
         self._check_open("evaluation", where)
@@ -215,10 +227,14 @@ class Recorder:
             raise ShapeError(f"an evaluation lacks its scores or its target ({where}); pass logits= or probabilities=")
         labels = multi_hot(as_numpy(target), outputs.shape[1], where)
         check_same_clips(outputs, labels, where)
+        shares = ablation_columns(ablations, where)
+        if new := {info.name: info for info in infos_of(shares) if info.name not in self._ablated}:
+            self._ablated |= new
+            self._teller.tell("update", signals=self.description()["signals"])
         self._write_arrived(self._guarded("readback", self._readback.drain))
         row = evaluation_row(as_numpy(outputs), labels, self.prior.value, float(as_number(loss, "loss", where)))
         scores, maps = self._guarded("pinned clips", self._pinned.measure) or ({}, {})
-        row = {"iteration": self.iteration, "epoch": self.epoch, "wall_time": time.time(), **row, **scores}
+        row = {"iteration": self.iteration, "epoch": self.epoch, "wall_time": time.time(), **row, **scores, **shares}
         self._teller.tell("append_evaluation", row)
         for clip, of_clip in maps.items():
             if of_clip:

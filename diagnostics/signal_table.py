@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+from .ablation_infos import INFOS as ABLATIONS
 from .levels import LEVELS, SIGNALS
 from .pinned import PinnedClips
 from .recorder import ROW_INFOS
@@ -17,6 +18,7 @@ def signal_table() -> str:
     rows += [_row(info, kind.subject, _lowest(kind.subject)) for kind in SIGNALS for info in kind.infos]
     scores, openness = PinnedClips.infos
     rows += [_row(scores, "pinned clips", "all, at evaluations"), _row(openness, "openness", "deep, at evaluations")]
+    rows += [_row(info, "ablations", _ablated_by(info)) for info in ABLATIONS]
     columns = _table("| column | subject | from level | what it means | unit |", rows)
     costs = [f"| `{kind.subject}` | {_lowest(kind.subject)} | {kind.cost} |" for kind in SIGNALS]
     return f"{columns}\n\n{_table('| subject | from level | what an iteration of it costs |', costs)}"
@@ -30,6 +32,10 @@ def with_table(page: str) -> str:
 
 def _row(info: SignalInfo, subject: str, level: str) -> str:
     return f"| `{info.name}` | {subject} | {level} | {info.meaning.replace('|', chr(92) + '|')} | {info.unit} |"
+
+
+def _ablated_by(info: SignalInfo) -> str:
+    return "`flatline ablate`" if ".silence." in info.name else "`flatline train`, at few evaluations"
 
 
 def _lowest(subject: str) -> str:

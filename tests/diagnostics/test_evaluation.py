@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
-from flatline.diagnostics.errors import ShapeError
-from flatline.diagnostics.evaluation import evaluation_row
+from flatline.diagnostics.ablation_shares import Ablation, PartShare
+from flatline.diagnostics.errors import AttachError, ShapeError
+from flatline.diagnostics.evaluation import ablation_columns, evaluation_row
 from flatline.diagnostics.lwlrap import chance_level, constant_level, lrap, lwlrap, per_class_lwlrap
 
 
@@ -29,3 +30,27 @@ def test_nan_scores_make_the_scores_nan_and_leave_the_levels():
 def test_a_prior_of_other_classes_is_an_error():
     with pytest.raises(ShapeError, match="prior has 3 classes but target has 2"):
         evaluation_row(np.zeros((1, 2)), np.ones((1, 2), dtype=bool), np.zeros(3), 0.0)
+
+
+SHARES = {"ablation.rnn.gru": 0.5, "ablation.rnn.gru.low": np.float32(0.25), "ablation_clips": 8}
+
+
+def test_shares_of_ablations_are_taken_as_numbers_by_name():
+    assert ablation_columns(None, "here") == {}
+    assert ablation_columns(SHARES, "here") == {**SHARES, "ablation_clips": 8.0}
+    whole = Ablation(0.5, 0.1, 0.1, 0.1, 8, (PartShare("rnn.gru", "the GRU gru", 0.3, 0.5, 0.25, 0.75),))
+    assert ablation_columns(whole, "here") == whole.row()
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "message"),
+    [
+        ({"lwlrap": 0.5}, AttachError, r"ablations holds 'lwlrap' \(here\); pass what flatline.ablate gave"),
+        (0.5, AttachError, "ablations is float"),
+        ({"ablation.rnn.gru": "half"}, ShapeError, r"ablation.rnn.gru is 'half' \(here, ablations=\); pass a number"),
+        ({"ablation.rnn.gru": [0.5]}, ShapeError, "pass a number"),
+    ],
+)
+def test_what_is_no_share_is_refused(given, error, message):
+    with pytest.raises(error, match=message):
+        ablation_columns(given, "here")
