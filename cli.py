@@ -9,6 +9,7 @@ from typing import Any
 
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 LOGS = Path("logs")
+LOGS_HELP = "folder of the runs, or an address such as s3://bucket/logs (default: logs)"
 
 RUNS = ("export", "import", "prune")
 """Commands that begin with `runs`, which is one of its own."""
@@ -79,12 +80,10 @@ def _add_training(commands: Any) -> None:
 
 def _add_reading(commands: Any) -> None:
     dashboard = _command(commands, "dashboard", _dashboard, "serve the dashboard")
-    dashboard.add_argument(
-        "logs", nargs="?", type=Path, default=LOGS, metavar="LOGS", help="folder of the runs (default: logs)"
-    )
+    dashboard.add_argument("logs", nargs="?", type=_place, default=LOGS, metavar="LOGS", help=LOGS_HELP)
     _add_address(dashboard)
     runs = _command(commands, "runs", _runs, "list the runs")
-    runs.add_argument("logs", nargs="?", type=Path, metavar="LOGS", help="folder of the runs (default: logs)")
+    runs.add_argument("logs", nargs="?", type=_place, metavar="LOGS", help=LOGS_HELP)
     export = _command(commands, "runs export", _export, "write a run in another form")
     export.add_argument("name", metavar="RUN", help="a folder, or a name under the logs")
     export.add_argument(
@@ -108,7 +107,7 @@ def _add_reading(commands: Any) -> None:
 
 def _add_prune(commands: Any) -> None:
     prune = _command(commands, "runs prune", _prune, "delete runs, or parts of them, that every given condition fits")
-    prune.add_argument("logs", nargs="?", type=Path, metavar="LOGS", help="folder of the runs (default: logs)")
+    prune.add_argument("logs", nargs="?", type=_place, metavar="LOGS", help=LOGS_HELP)
     prune.add_argument("--name", action="append", default=[], metavar="GLOB", help="runs of such a name ('story-*')")
     prune.add_argument("--state", action="append", default=[], choices=["finished", "interrupted", "failed"])
     prune.add_argument("--older-than", type=_positive(float), metavar="DAYS", help="runs that ended so long ago")
@@ -141,6 +140,15 @@ def _add_data(commands: Any) -> None:
     make.add_argument("--seed", type=int, default=0, metavar="N")
 
 
+def _place(text: str) -> Path:
+    """A folder, or an address in a store."""
+    if "://" not in text:
+        return Path(text)
+    from .runs.places import place
+
+    return place(text)
+
+
 def _command(commands: Any, name: str, run: Any, summary: str) -> argparse.ArgumentParser:
     command = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
     command.set_defaults(run=run)
@@ -148,7 +156,7 @@ def _command(commands: Any, name: str, run: Any, summary: str) -> argparse.Argum
 
 
 def _add_logs(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--logs", type=Path, default=LOGS, metavar="DIR", help="folder of the runs (default: logs)")
+    command.add_argument("--logs", type=_place, default=LOGS, metavar="DIR", help=LOGS_HELP)
 
 
 def _add_address(command: argparse.ArgumentParser) -> None:

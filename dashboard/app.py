@@ -7,6 +7,7 @@ from typing import Any
 from dash import Dash, Input, Output
 
 from ..runs.listing import Listing
+from ..runs.places import place
 from . import shell
 from .addresses import parse
 from .pages import runs, unknown, vitals
@@ -18,7 +19,7 @@ def create_app(logs: Path) -> Dash:
 
     logs : the folder of runs; it may be empty or not be there yet
     """
-    logs = Path(logs)
+    logs = place(logs)
     app = Dash(
         __name__,
         title="Flatline",

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 from ..diagnostics.errors import RunError
+from .places import is_file, is_remote, place
 
 LOGS = Path("logs")
 
@@ -13,21 +14,23 @@ MOST_NAMED = 8
 
 
 def find_run(address: str | os.PathLike[str], logs: Path = LOGS) -> Path:
-    """The folder of a run given by path or by a name under `logs`.
+    """The folder of a run given by path, by address (`s3://bucket/logs/mine`) or by a name under `logs`.
 
     Raises RunError naming what was looked for and the runs there are.
     """
-    places = list(dict.fromkeys((Path(address), logs / address)))
+    given, logs = place(address), place(logs)
+    places = [given] if is_remote(given) else list(dict.fromkeys((given, logs / address)))
     for path in places:
-        if os.path.isfile(path / "run.json"):  # unlike Path.is_file it takes any name
+        if is_file(path / "run.json"):
             return path
     looked = " nor ".join(map(_short, places))
-    raise RunError(f"no run at {looked} (a run is a folder with a run.json); {_runs_there(Path(address), logs)}")
+    raise RunError(f"no run at {looked} (a run is a folder with a run.json); {_runs_there(given, logs)}")
 
 
 def _runs_there(address: Path, logs: Path) -> str:
     """The runs beside that address, else those under `logs`, the nearest names first."""
-    folders = [logs] if address.parent == Path() else [address.parent, logs]
+    beside = [address.parent] if is_remote(address) else [address.parent, logs]
+    folders = [logs] if address.parent == Path() else beside
     folder, names = next(((folder, names) for folder in folders if (names := _runs_in(folder))), (logs, []))
     if not names:
         return f"there are no runs under {_short(logs)} yet"
@@ -38,7 +41,7 @@ def _runs_there(address: Path, logs: Path) -> str:
 
 def _runs_in(folder: Path) -> list[str]:
     try:
-        return [path.name for path in folder.iterdir() if os.path.isfile(path / "run.json")]
+        return [path.name for path in folder.iterdir() if is_file(path / "run.json")]
     except (OSError, ValueError):
         return []
 

@@ -20,6 +20,8 @@ from safetensors.torch import load_file
 from torch import nn
 
 from ..diagnostics.errors import RunError
+from .fetching import local_file
+from .store import StoreError
 
 STEM = re.compile(r"(\d{9,})(?:\.(\d+))?")
 
@@ -57,7 +59,7 @@ class Facts:
     @classmethod
     def read(cls, path: Path) -> "Facts":
         """Of a weights' file; raises one of `UNREADABLE`."""
-        with safe_open(path, "pt") as file:
+        with safe_open(local_file(path), "pt") as file:
             given = file.metadata()
         if "checkpoint" in given:
             return cls(**json.loads(given["checkpoint"]))
@@ -98,7 +100,7 @@ def load_weights_at(path: Path, model: nn.Module) -> None:
     Raises RunError if it does not fit the model or is damaged.
     """
     try:
-        model.load_state_dict(load_file(path))
+        model.load_state_dict(load_file(local_file(path)))
     except RuntimeError as error:
         raise RunError(f"{path} does not fit the model of the run's recipe ({error}); was run.json changed?") from None
     except (SafetensorError, OSError) as error:
@@ -119,7 +121,7 @@ def load_state(run: Path, name: Which = "last") -> dict[str, Any]:
 def load_state_at(path: Path) -> dict[str, Any]:
     """What stands beside one checkpoint's weights."""
     try:
-        state = torch.load(path.with_suffix(".pt"), weights_only=True, map_location="cpu")
+        state = torch.load(local_file(path.with_suffix(".pt")), weights_only=True, map_location="cpu")
         iteration = Facts.read(path).iteration
         of_state = state["iteration"]
     except UNREADABLE as error:
@@ -146,8 +148,10 @@ def find(run: Path, name: Which) -> list[Path]:
 
 def pairs(run: Path) -> list[Path]:
     """Weights' files that have their other half, in order of writing."""
-    paths = [path for path in (run / "checkpoints").glob("*.safetensors") if STEM.fullmatch(path.stem)]
-    return sorted((path for path in paths if path.with_suffix(".pt").is_file()), key=_order)
+    there = list((run / "checkpoints").glob("*"))
+    names = {path.name for path in there}
+    whole = [path for path in there if path.name.endswith(".safetensors") and f"{path.stem}.pt" in names]
+    return sorted((path for path in whole if STEM.fullmatch(path.stem)), key=_order)
 
 
 def _order(path: Path) -> tuple[int, int]:
@@ -169,5 +173,7 @@ def facts_of(path: Path) -> Facts | None:
     """What the head says; None for a damaged file."""
     try:
         return Facts.read(path)
+    except StoreError:
+        raise
     except UNREADABLE:
         return None

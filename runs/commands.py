@@ -1,7 +1,6 @@
 """What the commands do, with what a person sees on the way."""
 
 import os
-import shutil
 import time
 from pathlib import Path
 
@@ -18,8 +17,11 @@ from .log import claim
 from .recipe import Recipe, RecipeError, load_recipe
 from .run import Run
 from .task import Task, prepare
+from .moving import remove
+from .places import is_remote
 from .train import Trained
 from .train import train as train_recipe
+from .run_folder import check_store
 
 GIVEN_UP = {"same class\non top": 18, "gradient\nend/peak": 18, "what came of it": 12}
 """Columns of the story's table that a narrow terminal does not show (see `fitted`)."""
@@ -155,7 +157,7 @@ def import_events(events: Path, logs: Path, name: str | None) -> Path:
     try:
         return import_tensorboard(events, path)
     except BaseException:
-        shutil.rmtree(path)  # the claimed folder, and what was begun in it
+        remove(path)  # the claimed folder, and what was begun in it
         raise
 
 
@@ -193,3 +195,6 @@ def check_data(root: Path) -> list[Problem]:
     """Everything that is wrong with a data set, notes last."""
     with counting("clips checked") as progress:
         return check_dataset(root, progress=progress)
+    if is_remote(logs):
+        check_store(logs)
+        return

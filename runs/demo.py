@@ -122,7 +122,7 @@ def moral(chapters: list[Chapter]) -> str:
 
 def _train(recipe: str, data: Path, logs: Path, iterations: int | None, threads: int) -> Run:
     """One run in a process of its own: small nets gain little from a second thread and everything from a second run."""
-    command = [sys.executable, "-m", "flatline", "train", recipe, "--data", data, "--logs", logs]
+    command = [sys.executable, "-m", "flatline", "train", recipe, "--data", data, "--logs", str(logs)]
     if iterations is not None:
         command += ["--iterations", str(iterations)]
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}

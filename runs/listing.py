@@ -1,24 +1,35 @@
 """All runs of a folder as one table, from little more than their run.json."""
 
 import datetime
+import hashlib
 import logging
 import math
 import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 
 from ..diagnostics.errors import FlatlineError, RunError
 from ..diagnostics.lwlrap import at_constant_level
-from .log import is_locked
+from .places import is_remote, place
 from .reading import ATTEMPTS
+from .remote_path import mark_of
 from .run import Run
 from .segments import UNREADABLE as UNREADABLE_FILE
 from .segments import read_segment, segment_bounds, segment_files
+from .store import StoreError
+from .store_lock import is_locked
 
 LOGGER = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+AT_ONCE = 16
+"""Runs of a store that are looked at together; ours."""
 
 UNREADABLE = "unreadable"
 
@@ -32,7 +43,7 @@ COLUMNS = {
     "architecture": "string",
     "head": "string",
     "loss_kind": "string",
-    "seed": "Int64",
+    "seed": "UInt64",
     "iterations": "Int64",
     "planned": "Int64",
     "lwlrap": "Float64",
@@ -63,13 +74,17 @@ class Listing:
     """The runs of one folder; asked again, it reads again only those that changed."""
 
     def __init__(self, logs: str | os.PathLike[str]) -> None:
-        self.logs = Path(logs)
+        self.logs = place(logs)
         self._rows: dict[Path, tuple[str, dict[str, Any]]] = {}
 
     def table(self) -> pd.DataFrame:
         """The table of `list_runs` as it is now."""
-        self._rows = {path: self._row(path) for path in run_folders(self.logs)}
-        rows = pd.DataFrame([row for _, row in self._rows.values()], columns=list(COLUMNS)).astype(COLUMNS)
+        folders = run_folders(self.logs)
+        self._rows = dict(zip(folders, _each(self._row, folders), strict=True))
+        found = [row for _, row in self._rows.values()]
+        rows = pd.DataFrame(
+            {name: pd.Series([row.get(name) for row in found], dtype=kind) for name, kind in COLUMNS.items()}
+        )
         rows["seconds"] = rows["seconds"].fillna(_so_far(rows))
         return rows.sort_values(["started", "name"], ascending=[False, True], ignore_index=True)
 
@@ -83,13 +98,31 @@ def run_folders(logs: Path) -> list[Path]:
     """Folders under `logs` that are runs or the remains of one, by name."""
     try:
         folders = [path for path in logs.iterdir() if not path.name.startswith(".")]
+    except StoreError:
+        raise
     except OSError:
         return []
-    return sorted(path for path in folders if (path / "run.json").is_file() or (path / "iterations").is_dir())
+    return sorted(path for path, is_run in zip(folders, _each(_is_run, folders), strict=True) if is_run)
+
+
+def _is_run(path: Path) -> bool:
+    return (path / "run.json").is_file() or (path / "iterations").is_dir()
+
+
+def _each(function: Callable[[Path], T], paths: Sequence[Path]) -> list[T]:
+    """The function of every path; of those in a store, where each takes requests, many at a time."""
+    if not any(map(is_remote, paths)):
+        return [function(path) for path in paths]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return list(pool.map(function, paths))
 
 
 def recorded_mark(path: Path) -> str:
     """A word that changes whenever something is recorded in the run's folder, its status included; reads no file."""
+    if is_remote(path):
+        found = path.objects()
+        words = sorted((name, mark_of(entry)) for name, entry in found.items() if name != ".lock")
+        return hashlib.sha256(repr((is_locked(path), words)).encode()).hexdigest()
     parts = ("run.json", "iterations", "tail/iterations", "evaluations", "tail/evaluations")
     return " ".join(str(value) for value in (is_locked(path), *(_changed(path / part) for part in parts)))
 
@@ -131,7 +164,7 @@ def _run_row(run: Run) -> dict[str, Any]:
 
 def _typed(row: dict[str, Any]) -> dict[str, Any]:
     """The row with its values as their columns hold them; raises what int and float raise on anything else."""
-    kinds = {"string": str, "Int64": int, "Float64": float}
+    kinds = {"string": str, "Int64": int, "UInt64": lambda seed: int(seed) % 2**64, "Float64": float}
     typed = {name: kinds.get(COLUMNS[name], lambda value: value) for name in row}
     return {name: None if value is None else typed[name](value) for name, value in row.items()}
 
@@ -170,7 +203,7 @@ def _last_iteration(file: Path) -> int:
 def _rows(file: Path) -> list[dict[str, float | None]]:
     try:
         return read_segment(file, list(SCORES)).to_pylist()
-    except FileNotFoundError:
+    except (FileNotFoundError, StoreError):
         raise
     except UNREADABLE_FILE as error:
         raise RunError(

@@ -87,7 +87,7 @@ def _is_held(file: TextIO, kind: int) -> bool:
     try:
         fcntl.flock(file, kind | fcntl.LOCK_NB)
     except OSError as error:
-        return error.errno in HELD or _is_alive(_owner(file))
+        return error.errno in HELD or is_alive(_owner(file))
     return False
 
 
@@ -96,7 +96,7 @@ def _owner(file: TextIO) -> str:
     return file.read().strip()
 
 
-def _is_alive(owner: str) -> bool:
+def is_alive(owner: str) -> bool:
     """Whether the process of these words lives; one on another machine is taken to."""
     match = re.fullmatch(r"process (\d+) on (.*)", owner)
     if match is None:

@@ -3,7 +3,7 @@
 import os
 import platform
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,14 @@ from .columns import Row
 from .event_log import EventLog
 from .gap import Gap
 from .jsons import sync_folder, write_json
-from .locking import FolderLock, is_locked
+from .locking import FolderLock
 from .map_log import MAP_BYTES, MapLog
+from .mirror import Mirror
 from .outage import Outage, advice, reason
+from .places import absolute, is_remote, place
 from .run_folder import SCHEMA_VERSION, claim, make_folder, now, read_info, versions
+from .store import StoreError
+from .store_lock import is_locked
 from .writer import SegmentWriter
 
 __all__ = ["SCHEMA_VERSION", "RunLog", "claim", "is_locked", "read_info", "seal_left", "versions"]
@@ -34,7 +38,7 @@ class RunLog:
     Once it is open, a disk that is full or cannot be written raises nothing: the recording stops, that is said once,
     rows wait in memory as far as they fit, and writing is tried again every few seconds (docs/run-log.md).
 
-    path : the run's folder, made if it is not there
+    path : the run's folder, made if it is not there, or an address in a store (`s3://bucket/logs/mine`)
     info : what run.json says from the start (recipe, classes, parameters, signals ...)
     resume : go on with the run that stands there: what its last writer left unsealed is sealed, and run.json keeps what
         `info` does not change. Without it a folder that holds anything is refused
@@ -53,19 +57,26 @@ class RunLog:
         map_bytes: int = MAP_BYTES,
         fsync: bool | None = None,
     ) -> None:
-        self.path = Path(os.path.abspath(path))  # a loop may change the working directory
+        self.path = absolute(place(path))  # a loop may change the working directory
         self.fsync = os.environ.get("FLATLINE_FSYNC", "0") not in ("", "0") if fsync is None else fsync
-        make_folder(self.path, resume)
-        self._lock = FolderLock(self.path)
-        self._outage = Outage(self.path, self._write_waiting)
+        self._mirror = Mirror(self.path, resume=resume) if is_remote(self.path) else None
+        self._guard = nullcontext() if self._mirror is None else self._mirror.guard
+        self.folder = self.path if self._mirror is None else self._mirror.folder
         self._missing: dict[str, Gap] = {}
         with ExitStack() as stack:
+            if self._mirror is not None:
+                stack.callback(self._mirror.release)
+            make_folder(self.folder, resume)
+            self._lock = FolderLock(self.folder)
+            self._outage = Outage(self.folder, self._write_waiting)
             stack.callback(self._lock.close)
-            if not resume and (self.path / "run.json").exists():
-                raise RunError(f"{self.path} holds a run already; choose another name, or resume that one")
+            if not resume and (self.folder / "run.json").exists():
+                raise RunError(f"{self.folder} holds a run already; choose another name, or resume that one")
             self.info = self._first_info(resume) | (info or {})
             try:
                 self._open(map_bytes)
+            except StoreError:
+                raise
             except OSError as error:
                 raise RunError(
                     f"{self.path} cannot be written ({reason(error)}); {advice(error)}, or choose another folder"
@@ -75,7 +86,14 @@ class RunLog:
     @property
     def stopped(self) -> str:
         """Why nothing can be written just now; empty while all is well."""
+        if self._mirror is not None and self._mirror.fault is not None:
+            return reason(self._mirror.fault)
         return self._outage.why
+
+    @property
+    def stored(self) -> int:
+        """The newest iteration that survives this process, and of a run in a store this machine; -1 for none."""
+        return self._iterations.written if self._mirror is None else self._mirror.stored
 
     def append(self, row: Row) -> None:
         """One iteration.
@@ -85,7 +103,7 @@ class RunLog:
         self._refuse_closed()
         self._iterations.hold(row)
         if self._iterations.due:
-            self._outage.attempt(self._iterations.flush)
+            self._attempt(self._iterations.flush)
 
     def append_maps(self, iteration: int, maps: Mapping[str, np.ndarray], clip: str | None = None) -> None:
         """The maps (frame, class) of one iteration, kept as uint8 scaled per class.
@@ -95,7 +113,7 @@ class RunLog:
         self._refuse_closed()
         known = self._map_facts()
         self._maps.hold(iteration, maps, clip)
-        self._outage.attempt(self._maps.flush_due)
+        self._attempt(self._maps.flush_due)
         if (facts := self._map_facts()) != known:
             self.update(**facts)
 
@@ -103,23 +121,29 @@ class RunLog:
         """One evaluation; it and the iterations before it are on disk when this returns."""
         self._refuse_closed()
         self._evaluations.hold(row)
-        self._outage.attempt(self._flush_tables)
+        self._attempt(self._flush_tables)
 
     def event(self, kind: str, iteration: int, **details: Any) -> None:
         """One line of events.jsonl, with the operating system when this returns."""
         self._refuse_closed()
         self._events.hold(kind, iteration, **details)
-        self._outage.attempt(self._events.flush)
+        self._attempt(self._events.flush)
 
     def update(self, **info: Any) -> None:
         """Change what run.json says; it is replaced whole."""
         self._refuse_closed()
         self.info.update(info)
-        self._outage.attempt(self._write_info)
+        self._attempt(self._write_info)
 
-    def flush(self) -> None:
-        """Write every row that was appended; from here on they survive the process."""
-        self._outage.attempt(self._flush_tables)
+    def flush(self, *, wait: bool = True) -> None:
+        """Write every row that was appended; from here on they survive the process.
+
+        wait : of a run in a store, until it has them, so that they survive the machine too
+        """
+        self._attempt(self._flush_tables)
+        if wait and self._mirror is not None:
+            self._mirror.flush()
+            self._mirror.tell()
 
     def close(self, status: str = "finished") -> None:
         """Seal everything and write the final status: finished, interrupted or failed. A second call does nothing.
@@ -131,7 +155,10 @@ class RunLog:
         faults: list[OSError] = []
         parts = [*(writer.close for writer in self._tables().values()), self._close_events]
         with ExitStack() as stack:  # the last pushed is done first
+            if self._mirror is not None:
+                stack.callback(self._mirror.finish)
             stack.callback(self._lock.close)
+            stack.enter_context(self._guard)
             stack.callback(self._tell_unfinished, faults)
             self._outage.retry()
             _caught(self._lock.check, faults)
@@ -139,23 +166,31 @@ class RunLog:
                 for part in (partial(self._close_info, status), *reversed(parts)):
                     stack.callback(_caught, part, faults)
 
+    def _attempt(self, write: Callable[[], object]) -> None:
+        with self._guard:
+            self._outage.attempt(write)
+        if self._mirror is not None:
+            self._mirror.tell()
+
     def _open(self, map_bytes: int) -> None:
         if self.fsync:
-            sync_folder(self.path.parent)
+            sync_folder(self.folder.parent)
         self._write_info()
-        self._events = EventLog(self.path / "events.jsonl", fsync=self.fsync)
-        tail = self.path / "tail"
+        self._events = EventLog(self.folder / "events.jsonl", fsync=self.fsync)
+        tail = self.folder / "tail"
         self._iterations = SegmentWriter(
-            self.path / "iterations",
+            self.folder / "iterations",
             tail / "iterations",
             seal_share=SEALED_SHARE,
             fsync=self.fsync,
-            on_seal=partial(pyramid.write, self.path / "pyramid"),
+            on_seal=partial(pyramid.write, self.folder / "pyramid"),
         )
         self._evaluations = SegmentWriter(
-            self.path / "evaluations", tail / "evaluations", flush_rows=1, repeats=True, fsync=self.fsync
+            self.folder / "evaluations", tail / "evaluations", flush_rows=1, repeats=True, fsync=self.fsync
         )
-        self._maps = MapLog(self.path, lambda: len(self.info.get("clips") or ()), map_bytes, self.fsync)
+        self._maps = MapLog(self.folder, lambda: len(self.info.get("clips") or ()), map_bytes, self.fsync)
+        if self._mirror is not None:
+            self._mirror.start()
 
     def _tables(self) -> dict[str, SegmentWriter]:
         maps = {f"maps/{folder}": writer for folder, writer in self._maps.writers.items()}
@@ -166,7 +201,7 @@ class RunLog:
             writer.flush()
 
     def _write_info(self) -> None:
-        write_json(self.path / "run.json", self.info, fsync=self.fsync)
+        write_json(self.folder / "run.json", self.info, fsync=self.fsync)
 
     def _write_waiting(self) -> str:
         """After an outage: everything that waits, each part whatever becomes of the others; what is missing, in words.
@@ -220,7 +255,7 @@ class RunLog:
         return {"maps_kept": rules, "maps_left_out": self._maps.left_out} if rules else {}
 
     def _first_info(self, resume: bool) -> dict[str, Any]:
-        before = read_info(self.path) if resume and (self.path / "run.json").is_file() else {"started": now()}
+        before = read_info(self.folder) if resume and (self.folder / "run.json").is_file() else {"started": now()}
         return {
             **before,
             "schema_version": SCHEMA_VERSION,

@@ -84,7 +84,7 @@ class Keeper:
         facts = Facts(recorder.iteration, healthy, evaluated, progress.best["iteration"])
         self._kept_at = monotonic()
         try:
-            self.log.flush()
+            self.log.flush(wait=False)  # a store gets rows before checkpoints in any case
             self.checkpoints.save(self.model, state, facts)
             self._newest = mark
         except OSError as error:

@@ -2,17 +2,18 @@
 
 import datetime
 import fnmatch
-import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..diagnostics.errors import RunError
-from .jsons import write_json
+from .jsons import to_json, write_json
 from .listing import run_folders
-from .locking import FolderLock, is_locked
+from .moving import last_change, remove, remove_parts, size_of
+from .places import is_remote
 from .run import Run
+from .store_lock import is_locked, lock_of
 
 STATES = ("finished", "interrupted", "failed")
 
@@ -118,10 +119,12 @@ def delete(doomed: Doomed) -> None:
     """
     if why := _untouchable(doomed.path):
         raise RunError(f"{doomed.path} was not pruned ({why})")
-    lock = FolderLock(doomed.path)  # raises where somebody began to write it just now
+    lock = lock_of(doomed.path)  # raises where somebody began to write it just now
     try:
         if doomed.parts:
             _thin(Run(doomed.path), doomed.parts)
+        elif is_remote(doomed.path):
+            remove(doomed.path)
         else:
             doomed.path.rename(doomed.path.with_name(f".{doomed.path.name}{GOING}"))
             sweep(doomed.path.parent)
@@ -139,9 +142,12 @@ def sweep(logs: Path) -> None:
 
 def _thin(run: Run, parts: Sequence[str]) -> None:
     pruned = sorted({*run.info.get("pruned", ()), *parts})
-    write_json(run.path / "run.json", {**run.info, "pruned": pruned})  # first: what is gone is never a riddle
-    for folder in _folders(run.path, parts):
-        shutil.rmtree(folder)
+    info = {**run.info, "pruned": pruned}  # written first: what is gone is never a riddle
+    if is_remote(run.path):
+        (run.path / "run.json").write_bytes(to_json(info, indent=1).encode())
+    else:
+        write_json(run.path / "run.json", info)
+    remove_parts(run.path, _folders(run.path, parts))
 
 
 def _ended(run: Run) -> datetime.datetime:
@@ -149,15 +155,16 @@ def _ended(run: Run) -> datetime.datetime:
     if said := run.info.get("ended"):
         time = datetime.datetime.fromisoformat(said)
         return time.replace(tzinfo=time.tzinfo or datetime.UTC)
+    if is_remote(run.path):
+        return last_change(run.path) or datetime.datetime.now(datetime.UTC)
     times = (path.stat().st_mtime for path in (run.path, *run.path.glob("*"), *run.path.glob("tail/*")))
     return datetime.datetime.fromtimestamp(max(times), datetime.UTC)
 
 
 def _folders(path: Path, parts: Sequence[str]) -> list[Path]:
-    return [folder for part in parts for pattern in PARTS[part] for folder in path.glob(pattern) if folder.is_dir()]
+    places = [(path / pattern).parent.glob(Path(pattern).name) for part in parts for pattern in PARTS[part]]
+    return [folder for found in places for folder in found if folder.is_dir()]
 
 
 def _size(path: Path, parts: Sequence[str]) -> int:
-    places = _folders(path, parts) if parts else [path]
-    walked = (Path(root, name) for place in places for root, _, names in os.walk(place) for name in names)
-    return sum(file.lstat().st_size for file in walked)
+    return size_of(_folders(path, parts) if parts else [path])

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from .columns import matrix, widest
-from .segments import Segment, read_segment, segments_in, write_whole
+from .segments import Segment, outermost, read_segment, segments_in, write_whole
 from .window_bins import STATISTICS, Bins, Series, binned, joined, of_rows, values_of
 
 FINEST = 16
@@ -65,11 +65,7 @@ def level_widths(folder: Path) -> list[int]:
 
 def level_files(folder: Path, width: int) -> list[Segment]:
     """The files of one width, in order; one whose iterations another holds too was put into that and does not count."""
-    counted: list[Segment] = []
-    for file in sorted(segments_in(_level(folder, width)), key=lambda file: (file.first, -file.last)):
-        if not counted or file.last > counted[-1].last:
-            counted.append(file)
-    return counted
+    return outermost(segments_in(_level(folder, width)))
 
 
 def bins_of(table: pa.Table) -> Bins:

@@ -11,7 +11,9 @@ import pyarrow as pa
 
 from ..diagnostics.errors import RunError
 from .columns import FIXED_TYPES
-from .segments import UNREADABLE, Segment, open_segment, read_segment, segments_in, tail_segments
+from .places import is_remote
+from .segments import UNREADABLE, Segment, open_segment, read_segment, sealed_segments, tail_segments
+from .store import StoreError
 
 COORDINATES = ("iteration", "epoch", "wall_time")
 
@@ -19,11 +21,14 @@ ATTEMPTS = 20
 """Times a listing is tried again when a tail file was sealed between listing and reading; one retry is the rule."""
 
 
+FileMark = tuple[int, int] | tuple[str, ...]
+
+
 @dataclass
 class _File:
     """What is known of one file, and its columns that were read; `mark` tells it from a later namesake."""
 
-    mark: tuple[int, int]
+    mark: FileMark
     schema: pa.Schema
     rows: int
     columns: dict[str, pa.ChunkedArray] = field(default_factory=dict)
@@ -96,7 +101,7 @@ class SegmentReader:
         here; the other way round it would be missed.
         """
         tail = tail_segments(self.tail)
-        sealed = segments_in(self.sealed)
+        sealed = sealed_segments(self.sealed)
         last = sealed[-1].last if sealed else -1
         return sealed + [segment for segment in tail if segment.last > last]
 
@@ -147,8 +152,10 @@ def read_rows(segment: Segment, columns: Sequence[str] | None, sealed: Path) -> 
     return None
 
 
-def file_mark(path: Path) -> tuple[int, int]:
+def file_mark(path: Path) -> FileMark:
     """What tells a file from a later one of its name."""
+    if is_remote(path):
+        return path.mark()
     stat = os.stat(path)
     return stat.st_ino, stat.st_mtime_ns
 
@@ -158,7 +165,7 @@ def _told(segment: Segment, sealed: Path) -> Iterator[None]:
     """Says which sealed file cannot be read, and passes over one of the tail."""
     try:
         yield
-    except FileNotFoundError:
+    except (FileNotFoundError, StoreError):
         raise
     except UNREADABLE as error:
         if segment.flushes is None:

@@ -1,7 +1,6 @@
-import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +12,19 @@ from ..diagnostics import recorder
 from ..diagnostics.errors import RunError
 from ..diagnostics.subject import is_writer
 from ..diagnostics.telling import Nowhere
-from .locking import FolderLock
 from .log import RunLog, read_info, seal_left
+from .mirror import opened
+from .moving import move, remove
+from .places import is_remote, place
+from .store_lock import lock_of
 
 
 class Recorder(recorder.Recorder):
     """Records a training loop into a run log.
 
-    log : a folder for the run, or anything with `append(row)`. A run that stands there already is moved aside to
-        `<name>.1`, `<name>.2` ...: the newest has the name, and nothing is lost
+    log : a folder for the run, an address that fsspec knows (`s3://bucket/logs/mine`), or anything with `append(row)`.
+        A run that stands there already is moved aside to `<name>.1`, `<name>.2` ...: the newest has the name, and
+        nothing is lost
     The other arguments are those of `diagnostics.recorder.Recorder`.
     Raises RunError if another process writes to that folder; AttachError where the recorder cannot be put on.
 
@@ -56,9 +59,10 @@ class Recorder(recorder.Recorder):
         if not is_writer():
             log = Nowhere()
         is_sink = hasattr(log, "append")
-        moved = None if is_sink else set_aside(Path(log))
-        there = None if is_sink or not Path(log).is_dir() else set(os.listdir(log))
-        sink = log if is_sink else RunLog(log, own_loop(model))
+        path = None if is_sink else place(log)
+        moved = None if path is None else set_aside(path)
+        there = None if path is None or not path.is_dir() else {entry.name for entry in path.iterdir()}
+        sink = log if path is None else RunLog(path, own_loop(model))
         try:
             super().__init__(
                 model,
@@ -74,18 +78,19 @@ class Recorder(recorder.Recorder):
                 activations=activations,
             )
         except BaseException:
-            if (
-                not is_sink
-            ):  # as if nothing had been asked: no empty run, and the one that stood there back in its place
+            if path is not None:  # as if nothing had been asked: no empty run, and the one that stood there back
                 sink.close("failed")
-                _remove(Path(log), there)
+                _remove(path, there)
                 if moved is not None:
-                    moved.rename(log)
+                    move(moved, path)
             raise
 
 
 def _remove(folder: Path, there: set[str] | None) -> None:
     """Take away a run that was begun: its folder, or what is new in one that was `there` (an empty one, a .git)."""
+    if is_remote(folder):
+        remove(folder)
+        return
     for entry in folder.iterdir():
         if there is None or entry.name not in there:
             shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
@@ -100,19 +105,17 @@ def own_loop(model: nn.Module) -> dict[str, Any]:
 
 
 def set_aside(path: Path) -> Path | None:
-    """Free a path: a run that stands there is sealed and renamed to the first free `<name>.<number>`.
+    """Free a path: a run that stands there is sealed and moved to the first free `<name>.<number>`.
 
     Returns where it is now; None if there was none.
     Raises RunError if the run is being written.
     """
     if not (path / "run.json").is_file():
         return None
-    lock = FolderLock(path)
-    try:
-        with suppress(RunError):  # a run.json that cannot be read, or of a newer Flatline: moved as it is
-            read_info(path)
-            seal_left(path)
+    if not is_remote(path) or (path / "tail").is_dir():
+        with opened(path) as folder, suppress(RunError):  # a newer Flatline's run.json, a broken one: moved as it is
+            read_info(folder)
+            seal_left(folder)
+    with closing(lock_of(path)):
         numbers = (number for number in range(1, 10**9) if not path.with_name(f"{path.name}.{number}").exists())
-        return path.rename(path.with_name(f"{path.name}.{next(numbers)}"))
-    finally:
-        lock.close()
+        return move(path, path.with_name(f"{path.name}.{next(numbers)}"))

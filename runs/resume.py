@@ -6,9 +6,11 @@ from typing import Any
 
 from ..diagnostics.errors import RunError
 from .checkpoints import checkpoints_of, pairs
-from .locking import FolderLock
+from .mirror import opened
 from .recipe import Recipe, RecipeError, load_recipe, recipe_from_dict, recipe_with
 from .run import Run
+from .store import StoreError
+from .store_lock import lock_of
 from .superseding import supersede
 from .task import Task
 from .train import Resumed, Trained, Training, Watch
@@ -32,7 +34,7 @@ def run_to_resume(address: str, logs: Path) -> Run:
             "give --resume a run of `flatline train`"
         )
     if run.status == "running":
-        FolderLock(run.path).close()  # raises, naming the process
+        lock_of(run.path).close()  # raises, naming the process
     return run
 
 
@@ -104,29 +106,33 @@ def resume(run: Run, recipe: Recipe, task: Task, *, watch: Watch | None = None) 
     """
     check_same_data(run, task)
     training = Training(recipe, task, watch)
-    damaged, state = _newest_usable(run, training)
-    iteration = state["iteration"]
-    if recipe.iterations < iteration:
-        raise RecipeError(
-            f"iterations is {recipe.iterations}, and run {run.name} has a checkpoint at {iteration} already; give more"
-        )
-    lock = FolderLock(run.path)
     try:
-        evaluated = training.progress.last["iteration"] == iteration
-        rows, folder = supersede(run.path, iteration, evaluated=evaluated, checkpoints=damaged)
+        with opened(run.path) as folder:
+            training.resumed = _put_back(run, folder, training)
+    except StoreError:
+        raise
     except OSError as error:
         raise RunError(f"{run.path} cannot be written ({error.strerror or error}); see to the disk") from error
-    finally:
-        lock.close()
-    training.resumed = Resumed(state, rows, folder)
     return training.run(run.path)
 
 
-def _newest_usable(run: Run, training: Training) -> tuple[list[Path], dict[str, Any]]:
+def _put_back(run: Run, folder: Path, training: Training) -> Resumed:
+    """The run's newest checkpoint taken over, and what was recorded after it out of its folder."""
+    damaged, state = _newest_usable(run, folder, training)
+    iteration, wanted = state["iteration"], training.recipe.iterations
+    if wanted < iteration:
+        raise RecipeError(
+            f"iterations is {wanted}, and run {run.name} has a checkpoint at {iteration} already; give more"
+        )
+    evaluated = training.progress.last["iteration"] == iteration
+    return Resumed(state, *supersede(folder, iteration, evaluated=evaluated, checkpoints=damaged))
+
+
+def _newest_usable(run: Run, folder: Path, training: Training) -> tuple[list[Path], dict[str, Any]]:
     """Newer checkpoints that cannot be used, and the state of the one that was taken."""
     damaged: list[Path] = []
     faults: list[RunError] = []
-    for path in reversed(pairs(run.path)):
+    for path in reversed(pairs(folder)):
         try:
             return damaged, training.take(path)
         except RunError as error:
@@ -134,7 +140,7 @@ def _newest_usable(run: Run, training: Training) -> tuple[list[Path], dict[str, 
             faults.append(error)
     if faults:
         raise faults[0]
-    why = "an earlier Flatline wrote it" if checkpoints_of(run.path) else "it was stopped before the first one"
+    why = "an earlier Flatline wrote it" if checkpoints_of(folder) else "it was stopped before the first one"
     raise RunError(f"run {run.name} has no checkpoint to go on from ({why}); train a new run")
 
 

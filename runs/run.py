@@ -2,8 +2,8 @@
 
 import json
 import os
+import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,13 +13,14 @@ import pyarrow as pa
 from ..diagnostics.errors import RunError, UnknownNameError, unknown
 from .addresses import LOGS, find_run
 from .columns import matrix, widest
-from .locking import is_locked
-from .log import read_info
 from .map_log import MEAN, clip_folder, clip_name
 from .maps import MapReader
 from .reading import SegmentReader, is_numeric
 from .window import POINTS, WindowReader
+from .places import absolute, is_remote, place
 from .window_table import window_table
+from .run_folder import read_info
+from .store_lock import is_locked
 
 BY_PARAMETER = ("gradient_norm", "weight_norm", "update_ratio")
 BY_GATE = tuple(f"gate_{name}" for name in BY_PARAMETER)
@@ -33,20 +34,23 @@ EVALUATION_COLUMNS = ("lwlrap", "lrap", "loss", "chance", "constant")
 
 PARAMETER_COLUMNS = ("gradient_norm", "weight_norm", "update_ratio")
 
+ASKED_S = 2.0
+"""Seconds for which what a store said of run.json stands: nearly everything asks for it, and each time is a request."""
+
 
 class Run:
     """One recorded run. Tables are read when asked for; asking again on a live run reads only what is new.
 
-    address : a folder, or a name under `logs`
-    Raises RunError if there is no run or a newer Flatline wrote it.
+    address : a folder, an address that fsspec knows (`s3://bucket/logs/mine`), or a name under `logs`
+    Raises RunError if there is no run or a newer Flatline wrote it, StoreError (one too) where a store cannot be used.
     """
 
     def __init__(self, address: str | os.PathLike[str], logs: str | os.PathLike[str] = LOGS) -> None:
-        self.path = Path(os.path.abspath(find_run(address, Path(logs))))
+        self.path = absolute(find_run(address, place(logs)))
         self._iterations = SegmentReader(self.path / "iterations", self.path / "tail" / "iterations")
         self._evaluations = SegmentReader(self.path / "evaluations", self.path / "tail" / "evaluations")
         self._window = WindowReader(self._iterations, self.path / "pyramid")
-        self._info: tuple[tuple[int, ...] | None, dict[str, Any]] | None = None
+        self._info: tuple[Any, dict[str, Any]] | None = None
         self.info  # noqa: B018  (a log that cannot be read is refused here, not at the first table)
 
     def __repr__(self) -> str:
@@ -284,15 +288,20 @@ class Run:
 
     def events(self) -> list[dict[str, Any]]:
         """What happened, in order: skipped steps, findings, gaps."""
-        path = self.path / "events.jsonl"
-        if not path.exists():
+        try:
+            content = (self.path / "events.jsonl").read_bytes()
+        except FileNotFoundError:
             return []
-        *lines, _ = path.read_bytes().split(b"\n")  # the last line is being written, or was when the writer was killed
+        *lines, _ = content.split(b"\n")  # the last line is being written, or was when the writer was killed
         return [event for event in map(_event, lines) if event is not None]
 
-    def _mark(self) -> tuple[int, ...] | None:
+    def _mark(self) -> Any:
+        """What tells run.json from a later one; None where it cannot be seen."""
+        path = self.path / "run.json"
+        if is_remote(path):
+            return int(time.monotonic() / ASKED_S)
         try:
-            stat = os.stat(self.path / "run.json")
+            stat = os.stat(path)
         except OSError:
             return None
         return stat.st_ino, stat.st_mtime_ns, stat.st_size

@@ -4,11 +4,15 @@ import datetime
 import itertools
 import json
 import platform
+import uuid
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from ..diagnostics.errors import RunError
+from .places import is_remote
+from .remote_path import RemotePath
+from .store import StoreError
 
 SCHEMA_VERSION = 1
 
@@ -22,6 +26,8 @@ def read_info(path: Path) -> dict[str, Any]:
     try:
         info = json.loads(file.read_text(encoding="utf-8"))
         schema = int(info.get("schema_version", 0))
+    except StoreError:
+        raise
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise RunError(
             f"{file} cannot be read ({error}); the run's tables may still be whole, in {path / 'iterations'}"
@@ -47,7 +53,9 @@ def claim(logs: Path, name: str, *, numbered: bool) -> Path:
     later = (f"{name}-{number}" for number in itertools.count(2)) if numbered else ()
     for candidate in itertools.chain([name], later):
         try:
-            (logs / candidate).mkdir(parents=True)
+            _make(logs / candidate)
+        except StoreError:
+            raise
         except FileExistsError:
             continue
         except OSError as error:
@@ -56,6 +64,26 @@ def claim(logs: Path, name: str, *, numbered: bool) -> Path:
             ) from None
         return logs / candidate
     raise RunError(f"{logs / name} is there already (--name {name}); choose another name, or leave it out")
+
+
+def _make(folder: Path) -> None:
+    """Make a folder that is not there; in a store, an object that takes its name.
+
+    Raises FileExistsError.
+    """
+    if not is_remote(folder):
+        folder.mkdir(parents=True)
+    elif folder.exists():
+        raise FileExistsError(str(folder))
+    else:
+        (folder / ".claim").create(now().encode())
+
+
+def check_store(logs: RemotePath) -> None:
+    """Learn that nothing can be put under an address; raises StoreError."""
+    probe = logs / f".{uuid.uuid4().hex}"
+    probe.write_bytes(b"")
+    probe.unlink()
 
 
 def versions() -> dict[str, str]:

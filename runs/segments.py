@@ -7,6 +7,7 @@ too has been merged into that one and no longer counts.
 
 import os
 import re
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from .fetching import local_file
 from .jsons import sync_folder
+from .places import is_remote
 
 NAME = re.compile(r"(\d+)-(\d+)(?:\.(\d+)-(\d+))?\.parquet")
 
@@ -45,15 +48,35 @@ def segment_at(path: Path) -> Segment | None:
 
 def segments_in(folder: Path) -> list[Segment]:
     """Every visible segment of a folder, in order of iterations."""
-    try:
-        names = os.listdir(folder)
-    except FileNotFoundError:
-        return []
-    found = (segment_at(folder / name) for name in names)
+    if is_remote(folder):
+        paths = list(folder.iterdir())
+    else:
+        try:
+            paths = [folder / name for name in os.listdir(folder)]
+        except FileNotFoundError:
+            return []
+    found = map(segment_at, paths)
     return sorted(
         (segment for segment in found if segment is not None),
         key=lambda segment: (segment.first, segment.last, segment.flushes or ()),
     )
+
+
+def sealed_segments(folder: Path) -> list[Segment]:
+    """Sealed files that count, in order of iterations.
+
+    A store, which cannot rename, has some twice for a moment while a resumed run is put there.
+    """
+    return outermost(segments_in(folder)) if is_remote(folder) else segments_in(folder)
+
+
+def outermost(segments: Iterable[Segment]) -> list[Segment]:
+    """Those whose iterations no other holds too, in order."""
+    counted: list[Segment] = []
+    for segment in sorted(segments, key=lambda segment: (segment.first, -segment.last)):
+        if not counted or segment.last > counted[-1].last:
+            counted.append(segment)
+    return counted
 
 
 def tail_segments(folder: Path) -> list[Segment]:
@@ -123,7 +146,7 @@ def write_whole(
 
 def open_segment(path: Path) -> pq.ParquetFile:
     """The file, memory-mapped: its folder's name is never taken for a partition or an address."""
-    return pq.ParquetFile(pa.memory_map(str(path)))
+    return pq.ParquetFile(pa.memory_map(str(local_file(path))))
 
 
 def read_segment(path: Path, columns: list[str] | None = None) -> pa.Table:

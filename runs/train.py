@@ -95,7 +95,7 @@ class Training:
         info = {"recipe": self.recipe.to_dict(), "device": str(self.device), **self._facts()}
         log = RunLog(path, info, resume=self.resumed is not None)
         self.keeper = Keeper(
-            log, Checkpoints(path, self.recipe.keep_checkpoints), self.model, self.optimizer, self.scaler
+            log, Checkpoints(log.folder, self.recipe.keep_checkpoints), self.model, self.optimizer, self.scaler
         )
         with self._recorder(log) as recorder, Interruption() as interruption:
             recorder.prior.fixed = self.task.prior
@@ -109,7 +109,7 @@ class Training:
 
     def _go_on(self, resumed: Resumed, recorder: Recorder, log: RunLog) -> None:
         recorder.load_state(resumed.state["recorder"])
-        at, newest = recorder.iteration, Run(log.path).last_iteration
+        at, newest = recorder.iteration, Run(log.folder).last_iteration
         if (recorded := 0 if newest is None else newest + 1) < at:
             log.event("gap", recorded, rows=at - recorded, why="they were not on disk when the process died")
         log.event("resume", at, superseded_rows=resumed.superseded_rows, superseded=resumed.folder)

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from ..diagnostics.errors import RunError
 from .pyramid import FACTOR, FINEST, bins_of, level_files
-from .reading import ATTEMPTS, SegmentReader, file_mark, read_rows
+from .reading import ATTEMPTS, FileMark, SegmentReader, file_mark, read_rows
 from .segments import UNREADABLE, Segment, read_segment
 from .window_bins import STATISTICS, Bins, binned, joined, of_rows, sliced, values_of
 
@@ -40,7 +40,7 @@ class WindowReader:
 
     rows: SegmentReader
     folder: Path
-    _known: OrderedDict[tuple[Path, tuple[str, ...]], tuple[tuple[int, int], Bins]] = field(default_factory=OrderedDict)
+    _known: OrderedDict[tuple[Path, tuple[str, ...]], tuple[FileMark, Bins]] = field(default_factory=OrderedDict)
 
     def read(self, columns: Sequence[str], first: int | None, last: int | None, points: int = POINTS) -> Window:
         """The columns from iteration `first` to `last`, both included; None is the run's own.

@@ -116,6 +116,11 @@ class SegmentWriter:
         return len(self._state.rows)
 
     @property
+    def written(self) -> int:
+        """The last iteration that is on disk; -1 for none."""
+        return self._state.tail[-1][0].last if self._state.tail else self._sealed_to
+
+    @property
     def due(self) -> bool:
         """Whether it is time for a flush."""
         return bool(self._state.rows) and (

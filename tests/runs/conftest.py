@@ -1,5 +1,8 @@
 """A network of a few hundred weights on the embedded data, made small: what it learns does not matter here."""
 
+import logging
+import uuid
+
 import pytest
 import torch
 from flatline.runs.recipe import load_recipe
@@ -27,3 +30,46 @@ def small_recipe():
 def small_task(tiny_data, small_recipe):
     """What every recipe without masks and standardisation makes of the data."""
     return prepare(small_recipe(), tiny_data)
+
+
+@pytest.fixture(scope="session")
+def s3_server():
+    """An S3-speaking server on loopback, and in the environment what a client needs for it."""
+    server = pytest.importorskip("moto.server").ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)  # a line a request
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL", "http://{}:{}".format(*server.get_host_and_port()))
+        patch.setenv("AWS_ACCESS_KEY_ID", "key")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        yield server
+    server.stop()
+
+
+@pytest.fixture
+def s3(s3_server, monkeypatch):
+    """The address of a folder of runs in an empty bucket; what is new there is looked for at short intervals."""
+    import s3fs
+    from flatline.runs import mirror
+
+    monkeypatch.setattr(mirror, "SEND_S", 0.05)
+    bucket = f"bucket-{uuid.uuid4().hex}"
+    s3fs.S3FileSystem().mkdir(bucket)
+    return f"s3://{bucket}/logs"
+
+
+@pytest.fixture
+def requests(s3_server):
+    """What the server is asked for, one by one: ("GET", path)."""
+    asked = []
+    handler = logging.Handler()
+    handler.emit = lambda record: asked.append(tuple(record.getMessage().split('"')[1].split()[:2]))
+    logger = logging.getLogger("werkzeug")
+    before = logger.level, logger.propagate
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    yield asked
+    logger.removeHandler(handler)
+    logger.level, logger.propagate = before

@@ -174,3 +174,11 @@ def test_a_run_whose_process_died_turns_interrupted_though_no_file_changed(tmp_p
     assert listing.table()["status"].tolist() == ["running"]
     log._lock.close()  # what the system does when a process is killed
     assert listing.table()["status"].tolist() == ["interrupted"]
+
+
+def test_a_seed_of_64_bits_is_listed_beside_a_run_without_one(tmp_path):
+    for name, seed in (("large", 2**64 - 3), ("none", None), ("small", 7)):
+        RunLog(tmp_path / name, {"seed": seed}).close()
+    listed = list_runs(tmp_path).set_index("name")["seed"]
+    assert (listed["large"], listed["small"]) == (2**64 - 3, 7)
+    assert listed.isna()["none"]
