@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .dashboard import figures
+    from .diagnostics.ablation import ablate
     from .diagnostics.errors import FlatlineError
     from .diagnostics.lwlrap import lrap, lwlrap, per_class_lwlrap
     from .runs.recording import Recorder
@@ -16,12 +17,22 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-__all__ = ["FlatlineError", "Recorder", "Run", "figures", "lrap", "lwlrap", "per_class_lwlrap"]
+__all__ = [
+    "FlatlineError",
+    "Recorder",
+    "Run",
+    "ablate",
+    "figures",
+    "lrap",
+    "lwlrap",
+    "per_class_lwlrap",
+]
 
 _PLACES = {
     "FlatlineError": "diagnostics.errors",
     "Recorder": "runs.recording",
     "Run": "runs.run",
+    "ablate": "diagnostics.ablation",
     "lrap": "diagnostics.lwlrap",
     "lwlrap": "diagnostics.lwlrap",
     "per_class_lwlrap": "diagnostics.lwlrap",

@@ -45,6 +45,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"flatline {__version__}")
     commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_training(commands)
+    _add_ablate(commands)
     _add_reading(commands)
     _add_data(commands)
     return top
@@ -127,6 +128,16 @@ def _positive(kind: Any) -> Any:
 
     number.__name__ = "number"  # what argparse calls it
     return number
+
+
+def _add_ablate(commands: Any) -> None:
+    summary = "say what each part of a run's network carries of its score, and keep it in the run"
+    ablate = _command(commands, "ablate", _ablate, summary)
+    ablate.add_argument("name", metavar="RUN", help="a folder, or a name under the logs")
+    ablate.add_argument("--data", type=Path, metavar="ROOT", help="data root; left out, where the run was trained")
+    ablate.add_argument("--checkpoint", choices=["last", "best"], default="last", help="which weights (default: last)")
+    ablate.add_argument("--json", action="store_true", help="print JSON and nothing else")
+    _add_logs(ablate)
 
 
 def _add_data(commands: Any) -> None:
@@ -222,6 +233,15 @@ def _runs(arguments: argparse.Namespace) -> int:
     from .runs.runs_table import print_runs
 
     print_runs(arguments.logs, as_json=arguments.json)
+    return DONE
+
+
+def _ablate(arguments: argparse.Namespace) -> int:
+    from .runs.ablate import print_ablated
+    from .runs.commands import ablate
+
+    ablated = ablate(arguments.name, arguments.logs, data=arguments.data, checkpoint=arguments.checkpoint)
+    print_ablated(ablated, as_json=arguments.json)
     return DONE
 
 

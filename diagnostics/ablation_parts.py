@@ -155,6 +155,12 @@ class Looks:
         return self.network.get_submodule(module_path(path))
 
 
+def most_passes(network: nn.Module) -> int:
+    """Passes that `ablate` needs for a network without silence, the one through the whole of it included, at most."""
+    n_rnns, n_maps = len(recurrent_modules(network)), len(_own_maps(network))
+    return 1 + 2 * n_rnns + (n_rnns > 1) + n_maps + (n_maps > 1) + 1
+
+
 def begins_as(part: Part, what: Sequence[str]) -> bool:
     """Whether a part is one of those wanted."""
     begin = part.names[0].partition(".")[0]

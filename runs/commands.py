@@ -12,6 +12,7 @@ from ..diagnostics.errors import RunError
 from . import demo as story
 from . import predict as prediction
 from . import resume as resuming
+from .ablate import Ablated, ablatable, ablate_run
 from .display import ERRORS, SCORES, counting, fitted, number, stdout, training
 from .log import claim
 from .recipe import Recipe, RecipeError, load_recipe
@@ -95,6 +96,14 @@ def predict(name: str, logs: Path, data: Path, output: Path, *, skip_bad: bool) 
         table.to_csv(output, index=False, float_format="%.6f")
     except OSError as error:
         raise RunError(f"{output} cannot be written ({error.strerror or error}); choose another with -o") from None
+
+
+def ablate(name: str, logs: Path, *, data: Path | None, checkpoint: str) -> Ablated:
+    """What each part of a run's network carries, on the clips it was evaluated on; kept in the run."""
+    given = ablatable(Run(name, logs), checkpoint)
+    task = _prepared(given.recipe, _data_of(given.run) if data is None else data)
+    with counting("passes through the network") as progress:
+        return ablate_run(given, task, progress)
 
 
 def demo(logs: Path, *, quick: bool) -> list[story.Chapter]:

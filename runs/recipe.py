@@ -90,6 +90,7 @@ class Recipe:
     clip_norm : total gradient norm to clip at; None does not clip
     early_stop : evaluations without a better lwlrap after which to stop; None goes on to the end
     pinned : validation clips whose scores and maps are kept at each evaluation
+    ablate : at the last evaluation, and at few before it, find out what each part of the network carries of the score
     keep_checkpoints : healthy ones of earlier evaluations that are kept, besides the last and the best
     device : "auto" takes a GPU where there is one
     """
@@ -112,6 +113,7 @@ class Recipe:
     early_stop: int | None = None
     level: Literal["light", "standard", "deep"] = "standard"
     pinned: int = 3
+    ablate: bool = True
     keep_checkpoints: int = 8
     device: str = "auto"
     mixed_precision: bool = False

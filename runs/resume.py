@@ -15,7 +15,7 @@ from .superseding import supersede
 from .task import Task
 from .train import Resumed, Trained, Training, Watch
 
-MAY_CHANGE = ("iterations", "evaluate_every", "early_stop", "keep_checkpoints", "device")
+MAY_CHANGE = ("iterations", "evaluate_every", "early_stop", "ablate", "keep_checkpoints", "device")
 """Keys that say how long a run goes on, what is kept and where it runs: none changes what is trained."""
 
 WORDS = ("name", "description")

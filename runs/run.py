@@ -10,7 +10,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from ..diagnostics.ablation_shares import is_ablation_column
 from ..diagnostics.errors import RunError, UnknownNameError, unknown
+from .ablations import ablations_of
 from .addresses import LOGS, find_run
 from .columns import matrix, widest
 from .map_log import MEAN, clip_folder, clip_name
@@ -232,6 +234,16 @@ class Run:
     def evaluation_scalars(self) -> pd.DataFrame:
         """Iteration x every scalar of an evaluation (with the share of tied scores and more)."""
         return self._scalars(self._evaluations)
+
+    @property
+    def ablations(self) -> pd.DataFrame:
+        """Iteration x share of the score that a part carries (`ablation.rnn.gru`, `.low`, `.high`, `.score` ...).
+
+        Those of the evaluations and those that `flatline ablate` added; of two at one iteration the newer counts.
+        """
+        names = [name for name in self._evaluations.scalar_names() if is_ablation_column(name)]
+        table = self._evaluations.table([*names, "wall_time"]).to_pandas().set_index("iteration")
+        return ablations_of(self.path, table)
 
     @property
     def evaluation_lwlrap(self) -> pd.DataFrame:

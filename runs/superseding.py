@@ -16,6 +16,7 @@ from typing import Any
 import pyarrow.compute as pc
 
 from . import pyramid
+from .ablations import FOLDER
 from .jsons import write_json
 from .log import read_info, seal_left
 from .segments import Segment, open_segment, read_segment, segments_in, write_whole
@@ -44,6 +45,7 @@ def supersede(
         by_evaluation = folder.name == "evaluations" or (folder.parent.name == "maps" and folder.name != "mean")
         _cut(folder, aside / folder.relative_to(run), behind if by_evaluation else iteration)
     _cut_events(run, aside, iteration)
+    _cut_ablations(run / FOLDER, aside / FOLDER, iteration)
     for path in checkpoints:
         (aside / "checkpoints").mkdir(parents=True, exist_ok=True)
         for half in (path, path.with_suffix(".pt")):
@@ -118,6 +120,14 @@ def _cut_events(run: Path, aside: Path, iteration: int) -> None:
     hidden = path.with_name(f".{path.name}")
     hidden.write_bytes(b"".join(kept))
     os.replace(hidden, path)
+
+
+def _cut_ablations(folder: Path, aside: Path, iteration: int) -> None:
+    """Move those of weights that were reached after the checkpoint."""
+    for path in sorted(folder.glob("[0-9]*.json")):
+        if path.stem.isdecimal() and int(path.stem) > iteration:
+            aside.mkdir(parents=True, exist_ok=True)
+            path.rename(aside / path.name)
 
 
 def _stays(event: dict[str, Any], iteration: int) -> bool:

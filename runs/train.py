@@ -1,14 +1,20 @@
 """One training run: a plain PyTorch loop with the recorder on it."""
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.optim import Adam
 
+from ..diagnostics.ablation_shares import Ablation
+from ..diagnostics.errors import FlatlineError
+from ..diagnostics.lwlrap import lwlrap
+from .ablating import IN_TRAINING, ablation_of, schedule_of
 from .checkpointing import Checkpoints
 from .checkpoints import load_state_at, load_weights_at
 from .evaluate import scores_of
@@ -160,13 +166,36 @@ class Training:
             self.scaler.update()
         return unclipped
 
+    def _ablation(self, iteration: int, scores: np.ndarray, target: np.ndarray) -> Ablation | None:
+        """What the parts of the network carry, where it is due; a fault in it does not end the training."""
+        schedule = schedule_of(self.recipe, self.task, self.model)
+        if not (schedule.is_due(iteration) or (self.recipe.ablate and self._gets_stuck(scores, target))):
+            return None
+        try:
+            return ablation_of(self.model, self.task, self.recipe, what=IN_TRAINING, n_clips=schedule.n_clips)
+        except (FlatlineError, RuntimeError, MemoryError) as error:
+            warnings.warn(
+                f"the network at iteration {iteration} could not be ablated ({error}); training goes on, and "
+                "`flatline ablate` tries it again",
+                stacklevel=2,
+            )
+            return None
+
+    def _gets_stuck(self, scores: np.ndarray, target: np.ndarray) -> bool:
+        """Whether these scores are those after which an early stop comes."""
+        best, patience = self.progress.best, self.recipe.early_stop
+        if patience is None or not best or self.progress.since_best + 1 < patience:
+            return False
+        return bool(np.isnan(scores).any()) or not lwlrap(scores, target) > best["lwlrap"]
+
     def _evaluate(self, recorder: Recorder) -> None:
         scores, loss = scores_of(
             self.model, self.task.validation_batches(), use_mask=self.recipe.data.mask, criterion=self.criterion
         )
         target = self.task.targets[self.task.validation]
+        shares = self._ablation(recorder.iteration, scores, target)
         self.progress = self.progress.after(
-            recorder.evaluation(target=target, loss=loss, **{self.model.output: scores})
+            recorder.evaluation(target=target, loss=loss, ablations=shares, **{self.model.output: scores})
         )
         self.keeper.keep(recorder, self.progress, evaluated=True)
 

@@ -1,5 +1,9 @@
 """Shares in an evaluation's row."""
 
+import re
+from pathlib import Path
+
+import flatline
 import pytest
 from flatline.diagnostics.ablation import ablate
 from flatline.diagnostics.ablation_infos import INFOS, infos_of
@@ -50,3 +54,14 @@ def test_every_column_that_ablate_gives_has_a_meaning(net, batch):
     assert meanings["ablation.frame_shuffle.rnn.gru"] == templates["ablation.frame_shuffle.rnn.<rnn>"]
     assert meanings["ablation.silence.band4"] == templates["ablation.silence.band<n>"]
     assert infos_of(["ablation.unheard.of", "lwlrap"]) == []
+
+
+def test_the_example_in_the_docs_runs(net, batch, log, capsys):
+    page = (Path(__file__).parent.parent.parent / "docs" / "signals.md").read_text(encoding="utf-8")
+    code = next(code for code in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "flatline.ablate" in code)
+    with Recorder(net, SGD(net.parameters(), 0.1), log=log) as recorder:
+        found = {"flatline": flatline, "model": net, "recorder": recorder, "prior": batch.target.mean(dim=0)}
+        found |= {"validation_loader": [(batch.clips, batch.target)], "validation_target": batch.target}
+        exec(code, found | {"validation_logits": net(batch.clips)})
+    assert "ablation.rnn.gru" in log.evaluations[0]
+    assert capsys.readouterr().out.startswith("score 0.")

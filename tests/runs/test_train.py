@@ -110,7 +110,7 @@ def seen_masks(monkeypatch):
 
 
 def test_masks_reach_the_model_in_training_and_evaluation(tiny_data, small_recipe, tmp_path, monkeypatch):
-    recipe = small_recipe("story-published", "data.mask=true", "data.scaling=standardise", "pinned=0")
+    recipe = small_recipe("story-published", "data.mask=true", "data.scaling=standardise", "pinned=0", "ablate=false")
     masks = seen_masks(monkeypatch)
     run = Run(train(recipe, prepare(recipe, tiny_data), tmp_path).path)
     assert len(masks) == 6 + 3
