@@ -56,6 +56,11 @@ ADVICE: dict[tuple[str, str], Advice] = {
         ("prior-bias", "higher-rate", "lower-rate"),
         "see whether the inputs differ between clips, and start the output bias at logit(class prior)",
     ),
+    ("constant-predictor", "shrunk"): Advice(
+        "The weights shrank to {weights_left:.1%} of what they were, so every clip gets the same ranking of classes",
+        ("less-weight-decay", "lower-rate"),
+        "lower the weight decay",
+    ),
     ("single-class-collapse", ""): Advice(
         "One class is on top of {top_class_share:.0%} of the clips though its labels are {label_share:.0%} at most, "
         "while the ranking below it still moves",
@@ -87,6 +92,12 @@ ADVICE: dict[tuple[str, str], Advice] = {
         ("fix-objective",),
         "look at the order of zero_grad, backward and step, and at factors on the loss",
         "SageMaker Debugger's vanishing gradient, 1e-7",
+    ),
+    ("gradient-death", "part"): Advice(
+        "The gradient of {where} is exactly 0 ({modules:g} of {of_modules:g} modules): what follows it is dead, or it "
+        "is multiplied by 0",
+        ("lower-rate", "layer-norm", "prior-bias"),
+        "look at the activations between it and the loss",
     ),
     ("vanishing-through-time", ""): Advice(
         "The gradient that reaches some frames of {where} is {smallest_share:.1e} of that of others: what happens "

@@ -1,35 +1,122 @@
-"""From findings to the one cause: a table of what explains what."""
+"""From findings to the one cause: a table of what brings about what."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .findings import KINDS, SEVERITIES, Finding
-from .view import View
 
-EVERYTHING = frozenset(KINDS)
+EARLY = 10
+"""Iterations by which a consequence may show before what brought it about: detectors date within so much."""
+
+CONSEQUENCES = frozenset(
+    {
+        *("saturation-plateau", "vanishing-through-time", "dead-units", "attention-collapse", "single-class-collapse"),
+        *("gradient-death", "learning-rate-too-low", "constant-predictor", "bypassed-recurrence"),
+    }
+)
+"""What a network comes to when something is wrong with its loop."""
 
 EXPLAINS: dict[str, frozenset[str]] = {
-    "broken-objective": EVERYTHING - {"broken-objective"},
+    "broken-objective": frozenset(KINDS) - {"broken-objective"} | {"constant-predictor/shrunk"},
+    "label-problem": frozenset(KINDS) - {"label-problem", "broken-objective", "non-finite"}
+    | {"broken-objective/effects"},
+    "non-finite": CONSEQUENCES
+    | {"frozen-parameters", "exploding-gradients", "learning-rate-too-high", "label-problem"},
+    "learning-rate-too-high": CONSEQUENCES | {"exploding-gradients", "non-finite"},
+    "exploding-gradients": CONSEQUENCES | {"non-finite"},
+    "frozen-parameters": CONSEQUENCES - {"gradient-death", "learning-rate-too-low"},
+    "dead-units": CONSEQUENCES - {"dead-units"},
+    "attention-collapse": frozenset(
+        {"constant-predictor", "gradient-death/part", "vanishing-through-time", "dead-units"}
+    ),
+    "single-class-collapse": CONSEQUENCES - {"single-class-collapse", "learning-rate-too-low"}
+    | {"exploding-gradients"},
+    "saturation-plateau": CONSEQUENCES - {"saturation-plateau", "dead-units"},
+    "vanishing-through-time": frozenset({"constant-predictor", "gradient-death"}),
+    "gradient-death": frozenset(
+        {"frozen-parameters", "learning-rate-too-low", "constant-predictor", "attention-collapse"}
+    ),
+    "learning-rate-too-low": frozenset(
+        {"frozen-parameters", "constant-predictor", "attention-collapse", "single-class-collapse"}
+    ),
+    "constant-predictor/shrunk": CONSEQUENCES - {"constant-predictor"} | {"broken-objective/effects"},
 }
-"""What each kind brings about by itself."""
+"""What each kind, or one variant of it, brings about by itself, where it was there first."""
+
+AT_THE_BEGINNING = frozenset({"constant-predictor/", "attention-collapse/uniform"})
+"""What every net is like at its beginning: that it lasted is what is explained, not that it began."""
 
 PRECEDENCE = tuple(KINDS)
-"""Among causes that explain each other not at all: from the loop's own faults to what a network does by itself."""
+"""Among findings that do not explain each other: from faults of the loop to what a network does by itself."""
+
+
+LEFT_OVER = {"label-problem/unrelated": CONSEQUENCES - {"constant-predictor"} | {"exploding-gradients", "non-finite"}}
+"""Kinds that are concluded from the absence of any other, and those others (with the faults of a loop)."""
 
 
 @dataclass(frozen=True)
 class Cause:
-    """The finding that explains the others."""
+    """The finding that explains the others.
+
+    explained : active findings that follow from it
+    beside : active ones that do not
+    """
 
     finding: Finding
     explained: tuple[Finding, ...]
+    beside: tuple[Finding, ...]
 
 
-def cause_of(findings: list[Finding], view: View) -> Cause | None:
-    """The cause among what is wrong at the end; None where nothing is."""
+def cause_of(findings: list[Finding]) -> Cause | None:
+    """The cause of what is wrong at the end; None where nothing is.
+
+    The worst finding that no other explains, in order of `PRECEDENCE`, then of onset; where each explains another, the
+    earliest. One that is over counts too, as critical as it was, where what it brought about goes on.
+    """
     active = [finding for finding in findings if finding.is_active and finding.severity != "info"]
     if not active:
         return None
-    kinds = {finding.kind for finding in active}
-    free = [f for f in active if not any(f.kind in EXPLAINS.get(kind, ()) for kind in kinds - {f.kind})]
-    chosen = min(free or active, key=lambda f: (SEVERITIES.index(f.severity), PRECEDENCE.index(f.kind), f.onset))
-    return Cause(chosen, tuple(f for f in active if f is not chosen))
+    wrong = [*active, *_that_led_to(active, findings)]
+    free = [finding for finding in wrong if not any(explains(other, finding) for other in wrong)]
+    chosen = (
+        min(free, key=lambda f: (SEVERITIES.index(f.severity), PRECEDENCE.index(f.kind), f.onset))
+        if free
+        else min(wrong, key=lambda f: (f.onset, PRECEDENCE.index(f.kind)))
+    )
+    others = [finding for finding in active if finding is not chosen]
+    explained = tuple(finding for finding in others if explains(chosen, finding))
+    return Cause(chosen, explained, tuple(finding for finding in others if finding not in explained))
+
+
+def _that_led_to(active: list[Finding], findings: list[Finding]) -> list[Finding]:
+    """Findings that are over and brought about what goes on, or what brought that about, as critical as they were."""
+    over = [replace(f, severity="critical") for f in findings if not f.is_active and f.at_worst == "critical"]
+    chain: list[Finding] = []
+    while more := [f for f in over if f not in chain and any(_led_to(f, other) for other in active + chain)]:
+        chain += more
+    return chain
+
+
+def _led_to(over: Finding, other: Finding) -> bool:
+    """Whether a finding that is over brought about another, which began while it lasted."""
+    return explains(over, other) and over.onset <= other.onset <= over.last + EARLY
+
+
+def is_left_over(finding: Finding, findings: list[Finding]) -> bool:
+    """Whether a finding that is concluded from the absence of others has another beside it."""
+    others = LEFT_OVER.get(f"{finding.kind}/{finding.variant}")
+    if others is None:
+        return False
+    loop = frozenset({"broken-objective", "frozen-parameters", "learning-rate-too-high"})
+    return any(other.kind in others | loop and other.severity != "info" for other in findings)
+
+
+def explains(cause: Finding, other: Finding) -> bool:
+    """Whether one finding brings about another: by the table, and if it was there first."""
+    was_first = f"{other.kind}/{other.variant}" in AT_THE_BEGINNING or cause.onset <= other.onset + EARLY
+    return was_first and bool(EXPLAINS.get(_name(cause), frozenset()) & {_name(other), f"{other.kind}/{other.variant}"})
+
+
+def _name(finding: Finding) -> str:
+    """Its kind, or with the variant where the table has that."""
+    whole = f"{finding.kind}/{finding.variant}"
+    return whole if whole in EXPLAINS else finding.kind

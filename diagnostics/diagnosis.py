@@ -1,13 +1,18 @@
 """The diagnosis: findings in order, the verdict, and the one cause among them."""
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from .advice import advised
-from .causes import Cause, cause_of
+from .causes import Cause, cause_of, is_left_over
 from .detectors import DETECTORS
 from .findings import SEVERITIES, Finding, Undetermined
+from .onsets import Onset, onsets
+from .reasons import Reasons, reasons_for
 from .recorded import Signals
 from .view import View
 
@@ -27,6 +32,9 @@ class Diagnosis:
     findings : the cause first, then by severity and onset
     undetermined : what could not be judged, and why
     iterations : how many were looked at
+    why : the cause with the findings that follow from it
+    reasons : what speaks for the cause and what against it
+    onsets : what died first, by part of the network
     """
 
     verdict: str
@@ -34,7 +42,9 @@ class Diagnosis:
     findings: tuple[Finding, ...]
     undetermined: tuple[Undetermined, ...]
     iterations: int
-    reasons: Cause | None = None
+    why: Cause | None = None
+    reasons: Reasons | None = None
+    onsets: tuple[Onset, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """As `flatline diagnose --json` prints it, the run's name left out."""
@@ -43,11 +53,13 @@ class Diagnosis:
             "verdict": self.verdict,
             "cause": self.cause,
             "findings": [finding.to_dict() for finding in self.findings],
+            "undetermined": [{"kind": entry.kind, "why": entry.why} for entry in self.undetermined],
         }
 
 
 PATIENCE: dict[str, int] = dict.fromkeys(
     (
+        "label-problem/unrelated",
         *("saturation-plateau", "constant-predictor", "single-class-collapse", "gradient-death"),
         *("vanishing-through-time", "attention-collapse", "learning-rate-too-low", "dead-units"),
     ),
@@ -63,31 +75,46 @@ def diagnose(signals: Signals, detectors: Mapping[str, Any] = DETECTORS) -> Diag
     signals : a `flatline.Run`, or any other `Signals`
     """
     view = View(signals)
-    said = [entry for detect in detectors.values() for entry in detect(view)] if len(view.iterations) else []
-    findings = [advised(_patient(entry, view)) for entry in said if isinstance(entry, Finding)]
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore", RuntimeWarning)  # of means of nothing: what was not recorded is NaN
+        said = [entry for detect in detectors.values() for entry in detect(view)] if len(view.iterations) else []
+        findings = [advised(_patient(entry, view)) for entry in said if isinstance(entry, Finding)]
+        findings = [finding for finding in findings if not is_left_over(finding, findings)]
+        cause = cause_of(findings)
+        reasons = None if cause is None else reasons_for(cause.finding.kind, view)
+        order = onsets(view) if len(view.iterations) else ()
     missing = tuple(entry for entry in said if isinstance(entry, Undetermined))
-    cause = cause_of(findings, view)
     return Diagnosis(
         _verdict(findings, missing, len(view.iterations)),
         None if cause is None else cause.finding.kind,
-        tuple(sorted(findings, key=lambda finding: _order(finding, cause))),
+        _ordered(findings, cause),
         missing,
         len(view.iterations),
         cause,
+        reasons,
+        order,
     )
 
 
 def _patient(finding: Finding, view: View) -> Finding:
     """The finding, a warning as yet where the run goes on and it may pass."""
-    is_early = finding.last - finding.onset < PATIENCE.get(finding.kind, 0)
+    is_early = finding.last - finding.onset < PATIENCE.get(
+        f"{finding.kind}/{finding.variant}", PATIENCE.get(finding.kind, 0)
+    )
     if view.is_running and finding.severity == "critical" and is_early:
         return replace(finding, severity="warning")
     return finding
 
 
-def _order(finding: Finding, cause: Cause | None) -> tuple[Any, ...]:
-    is_cause = cause is not None and finding is cause.finding
-    return not is_cause, SEVERITIES.index(finding.severity), not finding.is_active, finding.onset
+def _ordered(findings: list[Finding], cause: Cause | None) -> tuple[Finding, ...]:
+    """The cause first, then by severity and onset."""
+    first = [] if cause is None else [cause.finding]
+    rest = [
+        f
+        for f in findings
+        if not first or (f.kind, f.variant, f.onset) != (first[0].kind, first[0].variant, first[0].onset)
+    ]
+    return (*first, *sorted(rest, key=lambda f: (SEVERITIES.index(f.severity), not f.is_active, f.onset)))
 
 
 def _verdict(findings: list[Finding], missing: tuple[Undetermined, ...], iterations: int) -> str:

@@ -41,6 +41,7 @@ class Finding:
     variant : which of the forms that a kind may take, a key of `advice`; empty where there is one
     where : the parameter, module or class it is about; empty for the network as a whole
     is_active : it still held at the end of what was looked at
+    at_worst : its severity while it held
     explanation, remedies, source : what it means, which interventions to try in order, where the criterion is from
     """
 
@@ -52,6 +53,7 @@ class Finding:
     variant: str = ""
     where: str = ""
     is_active: bool = True
+    at_worst: Severity = "info"
     explanation: str = ""
     remedies: tuple[str, ...] = ()
     source: str = ""

@@ -95,6 +95,17 @@ class History:
         """Iteration x class."""
         return self._lists(self._evaluations, "class_lwlrap")
 
+    @property
+    def evaluation_positives(self) -> pd.DataFrame:
+        """Iteration x class."""
+        return self._lists(self._evaluations, "class_positives")
+
+    @property
+    def ablations(self) -> pd.DataFrame:
+        """Iteration x share of the score that a part carries."""
+        table = self.evaluation_scalars
+        return table.loc[:, [str(name).startswith("ablation.") for name in table]]
+
     def events(self) -> list[dict[str, Any]]:
         """What happened, in order."""
         return self._events

@@ -65,6 +65,16 @@ class Signals(Protocol):
         """Iteration x class, of the evaluations."""
         ...
 
+    @property
+    def evaluation_positives(self) -> pd.DataFrame:
+        """Iteration x class, of the evaluations: clips with the class."""
+        ...
+
+    @property
+    def ablations(self) -> pd.DataFrame:
+        """Iteration x share of the score that a part carries (`ablation.rnn.gru`, `.low`, `.high` ...)."""
+        ...
+
     def events(self) -> list[dict[str, Any]]:
         """What happened, in order."""
         ...

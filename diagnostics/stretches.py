@@ -45,7 +45,7 @@ def sustained(
     chosen = len(begins) - 1 if ends[-1] >= len(holds) - least else int(np.argmax(ends - begins))
     place = slice(begins[chosen], ends[chosen] + 1)
     hits = np.flatnonzero(holds[place]) + begins[chosen]
-    is_active = bool(full[-1]) and chosen == len(begins) - 1
+    is_active = bool(hits[-1] >= len(holds) - least) and chosen == len(begins) - 1
     return Stretch(int(iterations[hits[0]]), int(iterations[hits[-1]]), is_active)
 
 

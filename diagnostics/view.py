@@ -69,6 +69,29 @@ class View:
         values = table.to_numpy(dtype=np.float64)
         return None if not values.size or np.isnan(values).all() else values
 
+    @cached_property
+    def gradient_norms(self) -> np.ndarray | None:
+        """(row, parameter) norms, all NaN where no parameter had a gradient; None without rows."""
+        norms = self.columns("gradient_norm")
+        if (
+            norms is None
+            and self.signals.parameters
+            and len(self.iterations)
+            and "gradient_norm_total" in self._scalars
+        ):
+            return np.full((len(self.iterations), len(self.signals.parameters)), np.nan)
+        return norms
+
+    @cached_property
+    def training_lwlrap(self) -> np.ndarray | None:
+        """(row,) lwlrap of the batch, NaN for one without labels."""
+        scores, positives = self.columns("lwlrap"), self.columns("positives")
+        if scores is None or positives is None:
+            return None
+        weights = np.where(np.isfinite(scores), np.nan_to_num(positives), 0.0)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return (np.nan_to_num(scores) * weights).sum(axis=1) / weights.sum(axis=1)
+
     @property
     def rnns(self) -> list[str]:
         """Paths of the recurrent modules that were looked at."""
@@ -81,6 +104,16 @@ class View:
         except FlatlineError:
             return None
         return table if len(table) else None
+
+    def hidden_gradient_tables(self) -> dict[str, pd.DataFrame]:
+        """Tables of every RNN, and of each direction of a layer in place of both together."""
+        signals = self.info.get("signals") or {}
+        names = [name.partition(".")[2] for name in signals if name.startswith("hidden_gradient.")]
+        paths = [*self.rnns, *(name for name in names if name not in self.rnns)]
+        tables = {path: table for path in paths if (table := self.hidden_gradients(path)) is not None}
+        both = {path.removesuffix("_reverse") for path in tables if path.endswith("_reverse")}
+        whole = {path for path in tables if f"{path}.l0" in tables and f"{path}.l0_reverse" in tables}
+        return {path: table for path, table in tables.items() if path not in whole or path in both}
 
     def parts(self) -> dict[str, list[int]]:
         """Places of the parameters of each part of the network, in data-flow order."""
@@ -120,12 +153,31 @@ class View:
         """
         excess = self.excess()
         if excess is not None and len(excess):
-            return bool(excess.iloc[-1] > MARGIN)
+            return bool(excess.iloc[-1] > max(MARGIN, self._noise()))
         loss, entropy = self.scalar("loss"), self.scalar("label_entropy")
         if loss is None or entropy is None:
             return None
         newest = slice(-50, None)
         return bool(np.nanmedian(loss[newest]) < 0.9 * np.nanmedian(entropy[newest]))
+
+    def _noise(self) -> float:
+        """Two standard deviations of the lwlrap of random rankings of the newest evaluation's labels.
+
+        By the variance of 1/rank over K ranks, H2_K / K - (H_K / K)^2, that of a clip with one label.
+        """
+        positives = self._class_positives()
+        if positives is None or positives.sum() < 1:
+            return 0.0
+        inverse = 1.0 / np.arange(1, len(positives) + 1)
+        return float(2 * np.sqrt(inverse.var() / positives.sum()))
+
+    def _class_positives(self) -> np.ndarray | None:
+        """(class,) labels of the newest evaluation."""
+        try:
+            table = self.signals.evaluation_positives
+        except FlatlineError:
+            return None
+        return table.iloc[-1].to_numpy(dtype=np.float64) if len(table) else None
 
     @cached_property
     def loss(self) -> np.ndarray | None:
@@ -156,7 +208,7 @@ class View:
     def ablation(self, part: str) -> dict[str, float] | None:
         """Newest share of the score that a part carries, and its interval; None where it was never ablated."""
         name = f"ablation.{part}"
-        table = self.evaluations
+        table = self.signals.ablations
         rows = table.dropna(subset=[name]) if name in table else table.iloc[:0]
         if not len(rows):
             return None

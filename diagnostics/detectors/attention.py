@@ -1,4 +1,3 @@
-import warnings
 from collections.abc import Iterator
 
 import numpy as np
@@ -59,6 +58,4 @@ def _median(view: View, column: str) -> np.ndarray | None:
     values = view.columns(column)
     if values is None:
         return None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # rows without a map
-        return np.nanmedian(values, axis=1)
+    return np.nanmedian(values, axis=1)

@@ -29,6 +29,7 @@ def found(
         variant,
         where,
         stretch.is_active,
+        severity,
     )
 
 

@@ -1,5 +1,3 @@
-import warnings
-
 import numpy as np
 
 from ..findings import Undetermined
@@ -46,7 +44,5 @@ def _ratio(view: View) -> dict[str, float]:
     norms, parts = view.columns("gradient_norm"), view.parts()
     if norms is None or "rnn" not in parts or "head" not in parts:
         return {}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)
-        rnn, head = (np.nanmedian(np.nanmean(norms[-50:, parts[part]], axis=1)) for part in ("rnn", "head"))
+    rnn, head = (np.nanmedian(np.nanmean(norms[-50:, parts[part]], axis=1)) for part in ("rnn", "head"))
     return {"gradient_ratio": float(rnn / head)} if head > 0 else {}

@@ -15,6 +15,9 @@ ONE_OVER_RANK = 0.1
 """Root mean square of the log deviation of the sorted per-class lwlrap (the first 20) from 1/rank, below which one
 ranking serves all clips; ours: collapsed nets .02 to .08, learning ones 1.7 to 2.1."""
 
+SHRUNK = 0.1
+"""Of what they were to which weights shrink that tell nothing apart any more; ours: others kept .8 and more."""
+
 LEAST_CLASSES = 8
 """Classes below which the shape of their lwlrap tells nothing."""
 
@@ -45,7 +48,20 @@ def detect(view: View) -> Found:
     for name in ("clip_spread", "class_spread", "top_class_share"):
         if (values := view.scalar(name)) is not None:
             evidence[name] = newest(values)
-    yield found(KIND, "critical", stretch, {**evidence, **view.standing()})
+    left = _weights_left(view)
+    if left is not None:
+        evidence["weights_left"] = left
+    variant = "shrunk" if left is not None and left < SHRUNK else ""
+    yield found(KIND, "critical", stretch, {**evidence, **view.standing()}, variant=variant)
+
+
+def _weights_left(view: View) -> float | None:
+    """Median over the parameters of their newest norm over their first."""
+    norms = view.columns("weight_norm")
+    if norms is None:
+        return None
+    first = norms[0]
+    return float(np.nanmedian(norms[-1][first > 0] / first[first > 0])) if (first > 0).any() else None
 
 
 def ranked_alike(view: View) -> Stretch | None:

@@ -43,6 +43,5 @@ def _first(view: View, iteration: int) -> str:
         return ""
     place = int(np.searchsorted(view.iterations, iteration))
     begun = np.nanmedian(norms[: max(1, min(place, BEGINNING))], axis=0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        growth = norms[place] / begun
+    growth = norms[place] / begun
     return view.signals.parameters[int(np.nanargmax(growth))] if np.isfinite(growth).any() else ""

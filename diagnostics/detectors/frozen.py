@@ -1,46 +1,50 @@
-import warnings
 from collections.abc import Sequence
 
 import numpy as np
 
-from ..findings import Undetermined
+from ..findings import Severity, Undetermined
 from ..stretches import Stretch, sustained
 from ..view import View
 from .base import Found, found
 
 KIND = "frozen-parameters"
 
-MEANT = ("other",)
+MEANT = frozenset({"other"})
 """Parts that are often frozen on purpose (an embedding); the others are not, without somebody saying so."""
 
 
 def detect(view: View) -> Found:
-    """Modules none of whose parameters gets a gradient other than zero, or that no optimiser moves though they have
-    one.
+    """Modules none of whose parameters has a gradient, or that no optimiser moves though they have one.
 
-    A warning while the rest of the network learns: a part of it is dead. Critical where nothing is learned.
+    Formula: in every row of a stretch the norm of each of its parameters is not recorded, or its update ratio is 0
+    while others move. A gradient of exactly 0 is `gradient-death`. A warning while the rest of the network learns: a
+    part of it is dead. Critical where nothing is learned; worth knowing where it was asked for (requires_grad=False
+    from the start, of a part in `MEANT`).
     """
-    norms = view.columns("gradient_norm")
+    norms = view.gradient_norms
     if norms is None:
         yield Undetermined(KIND, "no gradient norms were recorded: no step of the optimiser was seen")
         return
-    still, unmoved = np.isnan(norms) | (norms == 0), _unmoved(view, norms)
-    stretches = {}
-    for module, places in modules(view.signals.parameters).items():
-        without, unheld = still[:, places].all(axis=1), (still | unmoved)[:, places].all(axis=1)
-        for variant, holds in (("no-gradient", without), ("unheld", unheld)):
-            if (stretch := sustained(view.iterations, holds, share=1.0)) is not None:
-                stretches[module] = (variant, stretch, places)
+    parameters = view.signals.parameters
+    without, unmoved = np.isnan(norms), _unmoved(view, norms)
+    still: dict[str, tuple[str, Stretch]] = {}
+    groups = modules(parameters)
+    for module, places in groups.items():
+        for variant, holds in (("no-gradient", without), ("unheld", without | unmoved)):
+            if (stretch := sustained(view.iterations, np.asarray(holds[:, places].all(axis=1)), share=1.0)) is not None:
+                still[module] = variant, stretch
                 break
-    if not stretches:
+    if not still:
         return
-    everything = len(stretches) == len(modules(view.signals.parameters))
-    counted = {name: value for name, value in stretches.items() if value[1].is_active and not _is_meant(view, value)}
-    module, (variant, stretch, _) = min((counted or stretches).items(), key=lambda item: item[1][1].first)
-    measured = {"modules": float(len(counted)), "of_modules": float(len(modules(view.signals.parameters)))}
-    severity = "info" if not counted else "warning" if view.has_learned else "critical"
-    variant = "all" if everything else variant
-    yield found(KIND, severity, stretch, {**measured, **view.standing()}, variant=variant, where=module)
+    asked: set[str] = set(view.info.get("frozen") or ())
+    meant = {module for module in still if _is_meant(view, [parameters[place] for place in groups[module]], asked)}
+    counted = {module: of for module, of in still.items() if of[1].is_active and module not in meant}
+    module, (variant, stretch) = min((counted or still).items(), key=lambda item: item[1][1].first)
+    severity: Severity = "info" if not counted else "warning" if view.has_learned else "critical"
+    if len(counted) == len(groups):
+        variant, severity = "all", "critical"
+    measured = {"modules": float(len(counted or still)), "of_modules": float(len(groups)), **view.standing()}
+    yield found(KIND, severity, stretch, measured, variant=variant, where=module)
 
 
 def modules(parameters: Sequence[str]) -> dict[str, list[int]]:
@@ -52,16 +56,13 @@ def modules(parameters: Sequence[str]) -> dict[str, list[int]]:
 
 
 def _unmoved(view: View, norms: np.ndarray) -> np.ndarray:
-    """(row, parameter) whether it has a gradient and the step did not change it."""
+    """(row, parameter) whether it has a gradient and the step did not change it, while it changed others."""
     ratios = view.columns("update_ratio")
     if ratios is None:
         return np.zeros(norms.shape, dtype=bool)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        moves = np.nanmax(ratios, axis=1, keepdims=True) > 0
-    return (ratios == 0) & moves  # where nothing moves at all, the rate is at fault
+    moves = np.nanmax(ratios, axis=1, keepdims=True) > 0
+    return (ratios == 0) & moves & (norms > 0)
 
 
-def _is_meant(view: View, value: tuple[str, Stretch, list[int]]) -> bool:
-    parts = {view.signals.parts.get(view.signals.parameters[place], "other") for place in value[2]}
-    return parts <= set(MEANT) and value[1].first <= view.iterations[0]
+def _is_meant(view: View, names: Sequence[str], asked: set[str]) -> bool:
+    return asked.issuperset(names) and {view.signals.parts.get(name, "other") for name in names} <= MEANT

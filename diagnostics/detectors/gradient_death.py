@@ -4,6 +4,7 @@ from ..findings import Undetermined
 from ..stretches import Stretch, smoothed, sustained
 from ..view import View
 from .base import Found, found, newest
+from .frozen import modules
 
 KIND = "gradient-death"
 
@@ -20,24 +21,50 @@ tiny gradients for a good reason."""
 
 
 def detect(view: View) -> Found:
-    """The total gradient norm falls below `OF_PEAK` of its peak, or below `ROUNDING`, while there is much to learn."""
-    total = view.unclipped_norm()
-    if total is None:
+    """The total gradient norm falls below `OF_PEAK` of its peak, or below `ROUNDING`, while there is much to learn.
+
+    A part of the network whose gradient is exactly 0, too: something behind it is dead or multiplied by 0.
+    """
+    total, norms = view.unclipped_norm(), view.gradient_norms
+    if norms is None:
         yield Undetermined(KIND, "no gradient norms were recorded: no step of the optimiser was seen")
         return
-    known = np.isfinite(total)
-    peak = np.maximum.accumulate(np.where(known, smoothed(total, 5), 0.0))
-    dead = (smoothed(total, 5) < OF_PEAK * peak) | (total < ROUNDING)
-    stretch = sustained(view.iterations, dead & ~is_done(view), known)
+    if total is not None and (whole := _of_whole(view, total)) is not None:
+        stretch, variant, measured = whole
+        yield found(KIND, "critical", stretch, {**measured, **view.standing()}, variant=variant)
+    else:
+        yield from _of_parts(view, norms)
+
+
+def _of_whole(view: View, total: np.ndarray) -> tuple[Stretch, str, dict[str, float]] | None:
+    known, done = np.isfinite(total), is_done(view)
+    slow = smoothed(total, 5)
+    peak = np.maximum.accumulate(np.where(known, slow, 0.0))
+    stretch = sustained(view.iterations, ((slow < OF_PEAK * peak) | (total < ROUNDING)) & ~done, known)
     if stretch is None:
-        return
-    exact = sustained(view.iterations, (total < ROUNDING) & ~is_done(view), known)
-    if exact is not None and exact.is_active:
-        stretch = Stretch(exact.first, exact.last, True)
+        return None
     measured = {"gradient_norm": newest(total), "peak": float(peak.max())}
     if (rho := view.scalar("rho")) is not None:
         measured["rho"] = newest(rho)
-    yield found(KIND, "critical", stretch, {**measured, **view.standing()}, variant="zero" if exact else "")
+    exact = sustained(view.iterations, (total < ROUNDING) & ~done, known)
+    if exact is not None and exact.is_active:
+        return exact, "zero", measured
+    return stretch, "", measured
+
+
+def _of_parts(view: View, norms: np.ndarray) -> Found:
+    dead = {}
+    groups = modules(view.signals.parameters)
+    for module, places in groups.items():
+        zero = (np.nan_to_num(norms[:, places]) == 0).all(axis=1) & (norms[:, places] == 0).any(axis=1)
+        if (stretch := sustained(view.iterations, zero & ~is_done(view), share=1.0)) is not None:
+            dead[module] = stretch
+    if dead:
+        module, stretch = min(dead.items(), key=lambda item: (not item[1].is_active, item[1].first))
+        measured = {"modules": float(len(dead)), "of_modules": float(len(groups)), **view.standing()}
+        yield found(
+            KIND, "warning" if view.has_learned else "critical", stretch, measured, variant="part", where=module
+        )
 
 
 def is_done(view: View) -> np.ndarray:
@@ -49,4 +76,14 @@ def is_done(view: View) -> np.ndarray:
     entropy = view.scalar("label_entropy")
     begun = np.nanmax(slow[:20]) if np.isfinite(slow[:20]).any() else np.nan
     level = begun if entropy is None else np.fmin(begun, np.nanmedian(entropy))
-    return slow < NOT_DONE * level
+    return (slow < NOT_DONE * level) & ~_was_scaled(loss)
+
+
+def _was_scaled(loss: np.ndarray) -> np.ndarray:
+    """(row,) whether the loss fell a thousandfold at once, then or before: a factor does that, and no learning."""
+    if len(loss) < 10:
+        return np.zeros(len(loss), dtype=bool)
+    medians = np.median(np.lib.stride_tricks.sliding_window_view(loss, 5), axis=1)
+    fell = np.zeros(len(loss), dtype=bool)
+    fell[5 : 5 + len(medians) - 5] = medians[5:] < 1e-3 * medians[:-5]
+    return np.logical_or.accumulate(fell)

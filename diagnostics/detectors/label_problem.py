@@ -1,15 +1,16 @@
 import numpy as np
 
-from ..findings import Undetermined
+from ..findings import Finding, Undetermined
 from ..stretches import Stretch, sustained
 from ..view import View
+from . import unrelated_labels
 from .base import Found, found, newest
 
 KIND = "label-problem"
 
 
 def detect(view: View) -> Found:
-    """Targets that cannot be learned (empty, of one value, out of range), or inputs that do not vary."""
+    """Targets that cannot be learned (empty, of one value, out of range, unrelated), or inputs that do not vary."""
     yield from _inputs(view)
     yield from _range(view)
     positives = view.columns("positives")
@@ -17,7 +18,14 @@ def detect(view: View) -> Found:
         if view.scalar("target_max") is None:
             yield Undetermined(KIND, "no targets were recorded; pass target= to step")
         return
-    yield from _one_valued(view, positives)
+    wrong = list(_one_valued(view, positives))
+    yield from wrong
+    unrelated = unrelated_labels.went_wrong(view) or unrelated_labels.never_learned(view)
+    if unrelated is not None and not any(
+        isinstance(entry, Finding) and entry.severity == "critical" for entry in wrong
+    ):
+        stretch, measured = unrelated
+        yield found(KIND, "critical", stretch, {**measured, **view.standing()}, variant="unrelated")
 
 
 def _inputs(view: View) -> Found:
@@ -35,6 +43,12 @@ def _range(view: View) -> Found:
     low, high = view.scalar("target_min"), view.scalar("target_max")
     if low is None or high is None:
         return
+    known = np.isfinite(low)
+    for value, variant in ((0.0, "empty"), (1.0, "one-valued")):
+        if (
+            stretch := sustained(view.iterations, (low == value) & (high == value), known, least=20, share=1.0)
+        ) is not None:
+            yield found(KIND, "critical", stretch, {"target_min": value, "target_max": value}, variant=variant)
     outside = (low < 0) | (high > 1)
     stretch = sustained(view.iterations, outside, np.isfinite(low), least=1)
     if stretch is not None:
@@ -43,13 +57,9 @@ def _range(view: View) -> Found:
 
 
 def _one_valued(view: View, positives: np.ndarray) -> Found:
-    """Batches in which no class has a positive clip, or a single one has all."""
+    """Batches in which a single class has all the positive clips, and classes without any."""
     known = np.asarray(~np.isnan(positives).all(axis=1))
     counts = np.nan_to_num(positives)
-    empty = sustained(view.iterations, counts.sum(axis=1) == 0, known, least=20, share=1.0)
-    if empty is not None:
-        yield found(KIND, "critical", empty, {"positives": 0.0}, variant="empty")
-        return
     if positives.shape[1] > 1:
         single = (counts > 0).sum(axis=1) == 1
         first = counts.argmax(axis=1)

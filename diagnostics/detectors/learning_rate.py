@@ -1,54 +1,105 @@
-import warnings
-
 import numpy as np
 
 from ..findings import Undetermined
-from ..stretches import smoothed, sustained
+from ..stretches import Stretch, sustained
 from ..view import View
 from .base import Found, found, newest
+from .gradient_death import is_done
 
 HIGH, LOW = "learning-rate-too-high", "learning-rate-too-low"
 
 TOO_LARGE = 0.1
-"""Median update ratio above which a step replaces what was learned; the upper bound of TheDeepChecker (1e-1)."""
+"""Median update ratio above which steps replace what was learned; the upper bound of TheDeepChecker (1e-1)."""
+
+DESTRUCTIVE = 0.5
+"""Median update ratio of a single step that leaves nothing of what was learned; ours: healthy ones stayed below .04."""
+
+SHRUNK = 0.5
+"""Of the weights' norm to which large updates may take it: beyond, it is weight decay that takes them."""
 
 TOO_SMALL = 1e-5
-"""Median update ratio below which nothing moves; the lower bound of Neural network rules of thumb (1e-5)."""
+"""Median update ratio below which nothing moves; a tenth of the lower bound of TheDeepChecker (1e-4)."""
+
+LEAST_MOVING = 1e-4
+"""Median update ratio of a net that does learn; the lower bound of TheDeepChecker."""
+
+A_WHILE = 0.2
+"""Share of a run that must have such small updates, where it has learned: schedules end with a few."""
 
 
 def too_high(view: View) -> Found:
-    """A median update ratio of the weights above `TOO_LARGE`, or a loss that left what it had reached, not learning."""
+    """A median update ratio above `TOO_LARGE` in 5 steps, or `DESTRUCTIVE` in one, with no better loss after it."""
     ratio = median_ratio(view)
     if ratio is None:
         yield Undetermined(HIGH, "no update ratios were recorded; level standard has them")
         return
-    stretch = sustained(view.iterations, smoothed(ratio, 5) > TOO_LARGE, np.isfinite(ratio))
-    if stretch is None or view.has_learned is True:
+    known = np.isfinite(ratio)
+    lasting = sustained(view.iterations, ratio > TOO_LARGE, known, least=5, share=0.8)
+    single = np.flatnonzero(known & (ratio > DESTRUCTIVE))
+    firsts = [int(np.searchsorted(view.iterations, lasting.first))] if lasting else []
+    firsts += [int(single[0])] if len(single) else []
+    if not firsts or _shrinks(view, min(firsts)):
         return
-    yield found(HIGH, "critical", stretch, {**_measured(view, ratio), **view.standing()})
+    first = min(firsts)
+    above = np.flatnonzero(known & (ratio > TOO_LARGE))
+    is_active = view.has_learned is not True or _is_worse(view, first) or _is_ignorant(view)
+    stretch = Stretch(
+        int(view.iterations[first]), view.last if is_active else int(view.iterations[above[-1]]), is_active
+    )
+    measured = {**_measured(view, ratio), "largest_update_ratio": float(np.nanmax(ratio)), **view.standing()}
+    yield found(HIGH, "critical", stretch, measured)
 
 
 def too_low(view: View) -> Found:
-    """A median update ratio of the weights below `TOO_SMALL` with gradients that are there, not learning."""
+    """A median update ratio of the weights below `TOO_SMALL` while there is much to learn."""
     ratio = median_ratio(view)
     if ratio is None:
         yield Undetermined(LOW, "no update ratios were recorded; level standard has them")
         return
-    stretch = sustained(view.iterations, smoothed(ratio, 5) < TOO_SMALL, np.isfinite(ratio), least=20)
-    if stretch is None or view.has_learned is True:
+    known = np.isfinite(ratio)
+    stretch = sustained(view.iterations, (ratio < TOO_SMALL) & ~is_done(view), known, least=20)
+    if stretch is None:
+        return
+    inside = (view.iterations >= stretch.first) & (view.iterations <= stretch.last)
+    if view.has_learned is True and inside.mean() < A_WHILE:
         return
     yield found(LOW, "warning", stretch, {**_measured(view, ratio), **view.standing()})
 
 
 def median_ratio(view: View) -> np.ndarray | None:
     """(row,) median over the weights (biases left out, which may start at zero) of their update ratios."""
-    ratios = view.columns("update_ratio")
-    if ratios is None:
+    return _median(view, "update_ratio")
+
+
+def _median(view: View, column: str) -> np.ndarray | None:
+    values = view.columns(column)
+    if values is None:
         return None
     weights = [place for place, name in enumerate(view.signals.parameters) if "bias" not in name.rpartition(".")[2]]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # rows without a step
-        return np.nanmedian(ratios[:, weights or slice(None)], axis=1)
+    return np.nanmedian(values[:, weights or slice(None)], axis=1)
+
+
+def _shrinks(view: View, first: int) -> bool:
+    """Whether the weights get smaller by what happens there."""
+    norms = _median(view, "weight_norm")
+    if norms is None:
+        return False
+    after = norms[first : first + 20]
+    return bool(np.nanmin(after) < SHRUNK * norms[max(first - 1, 0)]) if np.isfinite(after).any() else False
+
+
+def _is_worse(view: View, first: int) -> bool:
+    """Whether the loss at the end is above what it was before."""
+    loss = view.loss
+    if loss is None or first < 5:
+        return False
+    return bool(np.nanmedian(loss[-20:]) > np.nanmedian(loss[max(first - 20, 0) : first]))
+
+
+def _is_ignorant(view: View) -> bool:
+    """Whether the loss at the end is above that of a constant predictor: sure, and wrong."""
+    loss, entropy = view.loss, view.scalar("label_entropy")
+    return loss is not None and entropy is not None and newest(loss) > newest(entropy)
 
 
 def _measured(view: View, ratio: np.ndarray) -> dict[str, float]:

@@ -6,6 +6,10 @@ from .constant_predictor import ranked_alike
 
 KIND = "saturation-plateau"
 
+SATURATED = 0.5
+"""Share of hidden states beyond |h| > .9 at the end, below which the shared answer has another reason; TheDeepChecker's
+bound for a saturated layer."""
+
 
 def detect(view: View) -> Found:
     """An RNN whose states are saturated or the same for every clip, under one ranking for all clips, not learning.
@@ -24,9 +28,9 @@ def detect(view: View) -> Found:
         return
     for rnn in view.rnns:
         dead = recurrent_state.dead_states(view, rnn)
-        if dead is None or (alike.is_active and not dead.is_active):
-            continue
         measured = recurrent_state.evidence(view, rnn)
+        if dead is None or (alike.is_active and not dead.is_active) or not measured.get("saturation", 0) > SATURATED:
+            continue
         for name in ("rank_agreement", "rho", "loss", "label_entropy"):
             if (values := view.scalar(name)) is not None:
                 measured[name] = newest(values)

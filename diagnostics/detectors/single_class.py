@@ -1,7 +1,7 @@
 import numpy as np
 
 from ..findings import Undetermined
-from ..stretches import sustained
+from ..stretches import Stretch, sustained
 from ..view import View
 from .base import Found, found, newest
 
@@ -14,12 +14,18 @@ BEYOND_LABELS = 0.4
 """By which that share exceeds the share of clips with the commonest label; ours: an imbalanced task puts its majority
 on top with good reason."""
 
+APART = 0.8
+"""Share of one class on top below which a net had told clips apart; ours: collapsed nets reach it by iteration 5."""
+
 AGREEMENT = 0.98
 """Above it the whole ranking is one, which is a constant predictor and not this."""
 
 
 def detect(view: View) -> Found:
-    """One class on top of nearly every clip, far more often than any label occurs, while the ranking below it moves."""
+    """One class on top of nearly every clip, far more often than any label occurs, while the ranking below it moves.
+
+    Or that came over a net which had told clips apart, whatever its ranking came to later.
+    """
     top, agreement, positives = view.scalar("top_class_share"), view.scalar("rank_agreement"), view.columns("positives")
     if top is None or agreement is None:
         yield Undetermined(KIND, "no scores were recorded; pass logits= or probabilities= to step")
@@ -28,11 +34,22 @@ def detect(view: View) -> Found:
         yield Undetermined(KIND, "no labels by class were recorded; pass target= to step, at level standard or above")
         return
     labels = label_share(positives)
-    holds = (top > ON_TOP) & (agreement < AGREEMENT) & (top > labels + BEYOND_LABELS)
-    stretch = sustained(view.iterations, holds, np.isfinite(top) & np.isfinite(agreement))
+    known = np.isfinite(top) & np.isfinite(agreement)
+    on_top = (top > ON_TOP) & (top > labels + BEYOND_LABELS)
+    stretch = sustained(view.iterations, on_top & (agreement < AGREEMENT), known)
+    whole = sustained(view.iterations, on_top, known)
+    if whole is not None and (stretch is None or not stretch.is_active) and _came(view, whole, top, agreement):
+        stretch = whole
     if stretch is not None:
         measured = {"top_class_share": newest(top), "label_share": labels, "rank_agreement": newest(agreement)}
         yield found(KIND, "critical", stretch, {**measured, **view.standing()})
+
+
+def _came(view: View, stretch: Stretch, top: np.ndarray, agreement: np.ndarray) -> bool:
+    """Whether one class came on top of a net that had told clips apart, and whose ranking moved at first."""
+    place = int(np.searchsorted(view.iterations, stretch.first))
+    before, begun = top[max(place - 20, 0) : place], agreement[place : place + 10]
+    return len(before) == 20 and np.nanmedian(before) < APART and np.nanmedian(begun) < AGREEMENT
 
 
 def label_share(positives: np.ndarray) -> float:
