@@ -17,10 +17,12 @@ class History:
     whole.
 
     info : gives what is known besides the rows, as run.json has it
+    status : running, or how it ended
     """
 
     def __init__(self, info: Callable[[], Mapping[str, Any]]) -> None:
         self._info = info
+        self.status = "running"
         self._rows: list[Mapping[str, Any]] = []
         self._evaluations: list[Mapping[str, Any]] = []
         self._events: list[dict[str, Any]] = []
@@ -47,11 +49,6 @@ class History:
     def info(self) -> Mapping[str, Any]:
         """What is known besides the rows."""
         return self._info()
-
-    @property
-    def status(self) -> str:
-        """It goes on."""
-        return "running"
 
     @property
     def parameters(self) -> Sequence[str]:

@@ -47,6 +47,11 @@ class Live:
             self._cadence.spend(time.monotonic() - begun)
         return [finding for finding in self.newest.findings if self._is_new(finding)]
 
+    def end(self, status: str) -> list[Finding]:
+        """Look once more, at a run that has ended so: there is nothing left to wait for."""
+        self.history.status = status
+        return self.look() if len(self.history) >= FIRST else []
+
     def _is_new(self, finding: Finding) -> bool:
         key = finding.kind, finding.variant
         if not finding.is_active or self._told.get(key, "info") in (finding.severity, "critical"):

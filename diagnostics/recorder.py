@@ -12,9 +12,12 @@ from torch.optim import Optimizer
 
 from .ablation_infos import infos_of
 from .arguments import check_model, class_names, clips_of, holds_nothing, mapping, paths_of
+from .diagnosis import Diagnosis
 from .errors import AttachError, ShapeError, unknown
 from .evaluation import ablation_columns, evaluation_row
+from .findings import Finding
 from .levels import Chosen, subjects_of
+from .live import LIGHT_SHARE, SHARE, Live
 from .loss_scaling import LossScaling
 from .order import StepOrder
 from .parts import parameter_parts
@@ -63,6 +66,8 @@ class Recorder:
         called, is then a skipped row; otherwise it is accumulation, pooled into the next row
     pinned : {name: (frame, mel) tensor, or whatever one clip of the model's input is}: scored and mapped at each
         evaluation
+    on_finding : called with each new warning or critical Finding as soon as it is made; what it raises ends the loop.
+        They are events of the log too
     activations : paths of modules whose outputs are looked at, at any level
     Raises AttachError, and leaves no hook behind, where it cannot be put on.
 
@@ -90,8 +95,8 @@ class Recorder:
     ) -> None:
         if loss not in LOSSES:
             raise unknown("loss", str(loss), LOSSES, "Recorder")
-        if on_finding is not None:
-            raise AttachError("on_finding= needs detectors, which this version does not have (Recorder); leave it out")
+        if on_finding is not None and not callable(on_finding):
+            raise AttachError(f"on_finding is {on_finding!r}, which cannot be called (Recorder); give a function")
         check_model(model)
         attention = mapping("attention", attention, '{"path.to.module": kind}')
         clips, activations = clips_of(pinned), paths_of("activations", activations)
@@ -118,6 +123,8 @@ class Recorder:
         self._order, self._order_told = StepOrder(), False
         self._ablated: dict[str, SignalInfo] = {}
         self._closed = False
+        self._on_finding = on_finding
+        self._live = self._watch(level) if on_finding is not None or hasattr(log, "event") else None
         optimizers = as_optimizers(optimizer)
         with ExitStack() as stack:
             for signal in self._signals:
@@ -150,6 +157,11 @@ class Recorder:
         """Norm of all gradients in the newest row that was written."""
         return self._rows.last_gradient_norm
 
+    @property
+    def diagnosis(self) -> Diagnosis | None:
+        """The newest look at the run so far; None before the first."""
+        return None if self._live is None else self._live.newest
+
     def description(self) -> dict[str, Any]:
         """What a log should know about the run besides its rows."""
         infos = [*ROW_INFOS, *(info for signal in self._signals for info in signal.columns()), *self._pinned.columns()]
@@ -158,6 +170,7 @@ class Recorder:
         return {
             **about,
             "parameter_parts": self._parts,
+            "frozen": [name for name, parameter in self.model.named_parameters() if not parameter.requires_grad],
             "classes": self.classes or [],
             "loss_kind": self.loss,
             "output_kind": self._intake.output_kind,
@@ -236,6 +249,8 @@ class Recorder:
         scores, maps = self._guarded("pinned clips", self._pinned.measure) or ({}, {})
         row = {"iteration": self.iteration, "epoch": self.epoch, "wall_time": time.time(), **row, **scores, **shares}
         self._teller.tell("append_evaluation", row)
+        if self._live is not None:
+            self._live.history.see_evaluation(row)
         for clip, of_clip in maps.items():
             if of_clip:
                 self._teller.tell("append_maps", self.iteration, of_clip, clip)
@@ -272,6 +287,8 @@ class Recorder:
         self._hooks.close()
         try:
             self._write_arrived(self._guarded("readback", self._readback.drain))
+            if self._live is not None:
+                self._tell_findings(self._guarded("findings", self._live.end, status) or [])
             if wrong_order:
                 self._tell_order()
             if fired and not self.iteration and not self._waiting:
@@ -314,7 +331,21 @@ class Recorder:
 
     def _write_arrived(self, arrived: list[Captured] | None) -> None:
         for captured in arrived or ():
-            self._rows.write(captured)
+            row = self._rows.write(captured)
+            if self._live is not None:
+                self._tell_findings(self._guarded("findings", self._live.see, row) or [])
+
+    def _watch(self, level: str | Sequence[str]) -> Live:
+        live = Live(self.description, LIGHT_SHARE if level == "light" else SHARE)
+        self._teller.heard = live.history.see_event
+        return live
+
+    def _tell_findings(self, findings: list[Finding]) -> None:
+        for finding in findings:
+            self._teller.tell("event", "finding", self.iteration, finding=finding.to_dict())
+        if self._on_finding is not None:
+            for finding in findings:
+                self._on_finding(finding)
 
     def _guarded(self, what: str, measure: Callable[..., Any], *args: Any) -> Any:
         return self._teller.guarded(what, self.iteration, measure, *args)

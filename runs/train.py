@@ -41,12 +41,16 @@ class Reached:
 
 @dataclass(frozen=True)
 class Trained:
-    """A run that ended: its folder, its status (finished or interrupted) and its last and best evaluation."""
+    """A run that ended: its folder, its status (finished or interrupted) and its last and best evaluation.
+
+    stopped_by : the cause for which it was stopped, where that was asked for
+    """
 
     path: Path
     status: str
     last: dict[str, Any]
     best: dict[str, Any]
+    stopped_by: str | None = None
 
 
 @dataclass(frozen=True)
@@ -61,21 +65,32 @@ class Resumed:
 Watch = Callable[[Reached], None]
 
 
-def train(recipe: Recipe, task: Task, logs: Path, *, name: str | None = None, watch: Watch | None = None) -> Trained:
+def train(
+    recipe: Recipe,
+    task: Task,
+    logs: Path,
+    *,
+    name: str | None = None,
+    watch: Watch | None = None,
+    stop_on: str | None = None,
+) -> Trained:
     """Train by a recipe, recorded under `logs`; the folder's name is `name`, else the recipe's, numbered if taken.
 
-    Ctrl-C ends it in order: the log is closed, a checkpoint written, status interrupted.
+    Ctrl-C ends it in order: the log is closed, a checkpoint written, status interrupted. So does, with
+    `stop_on="critical"`, a critical finding.
     Raises RecipeError or RunError before the first iteration for what cannot be trained or written.
     """
-    training = Training(recipe, task, watch)
+    training = Training(recipe, task, watch, stop_on)
     return training.run(claim(logs, recipe.name if name is None else name, numbered=name is None))
 
 
 class Training:
     """A run about to be trained: from its beginning, or on from a checkpoint."""
 
-    def __init__(self, recipe: Recipe, task: Task, watch: Watch | None = None) -> None:
+    def __init__(self, recipe: Recipe, task: Task, watch: Watch | None = None, stop_on: str | None = None) -> None:
         self.recipe, self.task = recipe, task
+        self.stop_on = stop_on
+        self.stopped_by: str | None = None
         self.watch = watch or (lambda reached: None)
         self.device = device_of(recipe)
         self.model = make_model(recipe, task).to(self.device)
@@ -109,9 +124,10 @@ class Training:
                 self._go_on(self.resumed, recorder, log)
             self._loop(recorder, interruption)
             self.keeper.keep(recorder, self.progress)
-            status = "interrupted" if interruption.asked else "finished"
+            is_cut = interruption.asked or self.stopped_by is not None
+            status = "interrupted" if is_cut else "finished"
             recorder.close(status)
-        return Trained(path, status, self.progress.last, self.progress.best)
+        return Trained(path, status, self.progress.last, self.progress.best, self.stopped_by)
 
     def _go_on(self, resumed: Resumed, recorder: Recorder, log: RunLog) -> None:
         recorder.load_state(resumed.state["recorder"])
@@ -126,7 +142,7 @@ class Training:
             self._evaluate(recorder)
         recipe = self.recipe
         for epoch, indices in batch_order(self.task, recipe.batch_size, recipe.seed, start=recorder.iteration):
-            if interruption.asked:
+            if interruption.asked or self._is_given_up(recorder):
                 return
             if recorder.iteration >= recipe.iterations or self._is_stuck():
                 break
@@ -198,6 +214,13 @@ class Training:
             recorder.evaluation(target=target, loss=loss, ablations=shares, **{self.model.output: scores})
         )
         self.keeper.keep(recorder, self.progress, evaluated=True)
+
+    def _is_given_up(self, recorder: Recorder) -> bool:
+        diagnosis = recorder.diagnosis
+        if self.stop_on != "critical" or diagnosis is None or diagnosis.verdict != "collapsed":
+            return False
+        self.stopped_by = diagnosis.cause
+        return True
 
     def _is_stuck(self) -> bool:
         return self.recipe.early_stop is not None and self.progress.since_best >= self.recipe.early_stop
