@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from .places import is_remote
+
 
 def to_json(value: Any, *, indent: int | None = None) -> str:
     """The value as strict JSON: NaN is null, infinities are "inf" and "-inf", arrays are lists, paths are strings.
@@ -25,10 +27,14 @@ def write_json(path: Path, value: Any, *, fsync: bool = False) -> None:
 
     fsync : wait until the disk has the new one
     """
+    content = to_json(value, indent=1) + "\n"
+    if is_remote(path):
+        path.write_bytes(content.encode())
+        return
     hidden = path.with_name(f".{path.name}")
     try:
         with hidden.open("w", encoding="utf-8") as file:
-            file.write(to_json(value, indent=1) + "\n")
+            file.write(content)
             if fsync:
                 file.flush()
                 os.fsync(file.fileno())

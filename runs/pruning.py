@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..diagnostics.errors import RunError
-from .jsons import to_json, write_json
+from .jsons import write_json
 from .listing import run_folders
 from .moving import last_change, remove, remove_parts, size_of
 from .places import is_remote
@@ -142,11 +142,7 @@ def sweep(logs: Path) -> None:
 
 def _thin(run: Run, parts: Sequence[str]) -> None:
     pruned = sorted({*run.info.get("pruned", ()), *parts})
-    info = {**run.info, "pruned": pruned}  # written first: what is gone is never a riddle
-    if is_remote(run.path):
-        (run.path / "run.json").write_bytes(to_json(info, indent=1).encode())
-    else:
-        write_json(run.path / "run.json", info)
+    write_json(run.path / "run.json", {**run.info, "pruned": pruned})  # first: what is gone is never a riddle
     remove_parts(run.path, _folders(run.path, parts))
 
 

@@ -97,6 +97,9 @@ class RemotePath(Base):
         """Itself: an address is absolute."""
         return self
 
+    def mkdir(self, mode: int = 0o777, parents: bool = False, exist_ok: bool = False) -> None:
+        """Nothing: stores have no folders, only names with slashes."""
+
     def is_symlink(self) -> bool:
         """Stores have no links."""
         return False

@@ -1,12 +1,17 @@
 """A network of a few hundred weights on the embedded data, made small: what it learns does not matter here."""
 
+import importlib.util
 import logging
+import sys
 import uuid
+from pathlib import Path
 
 import pytest
 import torch
 from flatline.runs.recipe import load_recipe
 from flatline.runs.task import prepare
+
+SOAK = Path(__file__).parent.parent / "benchmarks" / "soak_resume.py"
 
 SMALL = ("model.options.channels=2", "model.options.n_hidden=4", "batch_size=16", "iterations=6", "evaluate_every=3")
 
@@ -30,6 +35,16 @@ def small_recipe():
 def small_task(tiny_data, small_recipe):
     """What every recipe without masks and standardisation makes of the data."""
     return prepare(small_recipe(), tiny_data)
+
+
+@pytest.fixture(scope="session")
+def unlike():
+    """unlike(reference, run) lists what is not the same in two runs; the soak's own."""
+    spec = importlib.util.spec_from_file_location("soak_resume", SOAK)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module.differences
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,5 @@
 """A run that was stopped and resumed is, to the last bit, the run that was not."""
 
-import importlib.util
 import json
 import os
 import random
@@ -8,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
@@ -24,17 +22,6 @@ from flatline.runs.task import prepare
 from flatline.runs.train import train
 
 ITERATIONS = 12
-SOAK = Path(__file__).parent.parent / "benchmarks" / "soak_resume.py"
-
-
-@pytest.fixture(scope="session")
-def unlike():
-    """unlike(reference, run) lists what is not the same in two runs; the soak's own."""
-    spec = importlib.util.spec_from_file_location("soak_resume", SOAK)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module.differences
 
 
 @pytest.fixture(scope="module")
