@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .dashboard import figures
     from .diagnostics.ablation import ablate
+    from .diagnostics.check import check
     from .diagnostics.errors import FlatlineError
     from .diagnostics.lwlrap import lrap, lwlrap, per_class_lwlrap
     from .runs.recording import Recorder
@@ -33,6 +34,7 @@ _PLACES = {
     "Recorder": "runs.recording",
     "Run": "runs.run",
     "ablate": "diagnostics.ablation",
+    "check": "diagnostics.check",
     "lrap": "diagnostics.lwlrap",
     "lwlrap": "diagnostics.lwlrap",
     "per_class_lwlrap": "diagnostics.lwlrap",

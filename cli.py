@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+DONE, FAILED, BAD_INPUT, SICK, INTERRUPTED = 0, 1, 2, 3, 130
 LOGS = Path("logs")
 LOGS_HELP = "folder of the runs, or an address such as s3://bucket/logs (default: logs)"
 
@@ -16,7 +16,7 @@ RUNS = ("export", "import", "prune")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code (0 done, 1 failed, 2 bad usage or bad input, 130 interrupted)."""
+    """Run one command; returns the exit code (0 done, 1 failed, 2 bad usage or input, 3 critical, 130 interrupted)."""
     arguments = parser().parse_args(_joined(sys.argv[1:] if argv is None else list(argv)))
     try:
         return arguments.run(arguments)
@@ -66,6 +66,7 @@ def _add_training(commands: Any) -> None:
     train.add_argument(
         "--set", nargs="+", action="extend", default=[], metavar="key=value", help="change any key of the recipe"
     )
+    _add_check(commands)
     predict = _command(commands, "predict", _predict, "score clips, in Kaggle's submission form")
     predict.add_argument("name", metavar="RUN", help="a folder, or a name under the logs")
     predict.add_argument("--data", type=Path, metavar="ROOT", required=True, help="data root or folder of audio files")
@@ -77,6 +78,18 @@ def _add_training(commands: Any) -> None:
     _add_address(demo)
     for command in (train, predict, demo):
         _add_logs(command)
+
+
+def _add_check(commands: Any) -> None:
+    summary = "say what is wrong with a recipe before its first iteration; ends with 3 where that is critical"
+    check = _command(commands, "check", _check, summary)
+    check.add_argument("recipe", metavar="RECIPE", help="a built-in name (`flatline recipes`) or a YAML file")
+    check.add_argument("--data", type=Path, metavar="ROOT", help="data root; left out, the embedded data")
+    check.add_argument("--seed", type=int, metavar="N")
+    check.add_argument(
+        "--set", nargs="+", action="extend", default=[], metavar="key=value", help="change any key of the recipe"
+    )
+    check.add_argument("--json", action="store_true", help="print JSON and nothing else")
 
 
 def _add_reading(commands: Any) -> None:
@@ -190,6 +203,22 @@ def _train(arguments: argparse.Namespace) -> int:
     )
     print(trained.path.resolve())
     return INTERRUPTED if trained.status == "interrupted" else DONE
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from .runs.commands import check
+
+    recipe, checked = check(arguments.recipe, data=arguments.data, settings=arguments.set, seed=arguments.seed)
+    if arguments.json:
+        from .runs.check import to_json
+
+        _json(to_json(recipe, checked))
+    else:
+        from .runs.check import report
+        from .runs.display import stdout
+
+        stdout().print(report(recipe, checked))
+    return DONE if checked.ok else SICK
 
 
 def _predict(arguments: argparse.Namespace) -> int:

@@ -8,11 +8,13 @@ from rich.table import Table
 from rich.text import Text
 
 from ..data import DataError, Problem, check_dataset, make_dataset
+from ..diagnostics.check import Checked
 from ..diagnostics.errors import RunError
 from . import demo as story
 from . import predict as prediction
 from . import resume as resuming
 from .ablate import Ablated, ablatable, ablate_run
+from .check import check_recipe
 from .display import ERRORS, SCORES, counting, fitted, number, stdout, training
 from .log import claim
 from .recipe import Recipe, RecipeError, load_recipe
@@ -84,6 +86,12 @@ def _prepared(recipe: Recipe, root: Path) -> Task:
     if task.skipped:
         ERRORS.print(f"{task.skipped} clips are left out; `flatline data check {root}` lists them", soft_wrap=True)
     return task
+
+
+def check(recipe: str, *, data: Path | None, settings: list[str], seed: int | None) -> tuple[Recipe, Checked]:
+    """What is wrong with a recipe before its first iteration; without a data root, on the embedded data."""
+    wanted = load_recipe(recipe, settings, seed=seed)
+    return wanted, check_recipe(wanted, _prepared(wanted, embedded_data() if data is None else data))
 
 
 def predict(name: str, logs: Path, data: Path, output: Path, *, skip_bad: bool) -> None:

@@ -1,0 +1,1 @@
+"""Checks before training: each file looks for one family of faults; `diagnostics.check` runs them all."""
