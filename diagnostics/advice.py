@@ -56,6 +56,12 @@ ADVICE: dict[tuple[str, str], Advice] = {
         ("prior-bias", "higher-rate", "lower-rate"),
         "see whether the inputs differ between clips, and start the output bias at logit(class prior)",
     ),
+    ("constant-predictor", "under-trained"): Advice(
+        "Every clip still gets nearly the same ranking, but the scores of clips come apart ({clip_spread_trend:.1f} "
+        "times the spread of before): it is under-trained rather than dead",
+        ("prior-bias", "higher-rate"),
+        "train on, and start the output bias at logit(class prior) next time",
+    ),
     ("constant-predictor", "shrunk"): Advice(
         "The weights shrank to {weights_left:.1%} of what they were, so every clip gets the same ranking of classes",
         ("less-weight-decay", "lower-rate"),
@@ -200,9 +206,15 @@ ADVICE: dict[tuple[str, str], Advice] = {
         (),
         "leave them out, or find clips for them",
     ),
+    ("label-problem", "shuffled"): Advice(
+        "The batches' lwlrap fell from {lwlrap_before:.2f} to {lwlrap_after:.2f} at once, while scores and weights "
+        "went on as before: the labels changed, not the net",
+        ("fix-labels",),
+        "look at what happens to labels at the onset: another file, an order that was lost, a shuffle of one side",
+    ),
     ("label-problem", "unrelated"): Advice(
-        "The net works, but what the inputs tell does not help with the labels: they are shuffled, or belong to other "
-        "clips",
+        "Everything in the net works, yet it learns nothing but the class prior (loss {loss_over_label_entropy:.2f} of "
+        "H0, rho {rho:.2f}): labels that do not belong to these inputs look so, and a task that needs more time",
         ("fix-labels",),
         "check that clip and label still belong together where batches are made",
     ),

@@ -42,15 +42,22 @@ EXPLAINS: dict[str, frozenset[str]] = {
 }
 """What each kind, or one variant of it, brings about by itself, where it was there first."""
 
-AT_THE_BEGINNING = frozenset({"constant-predictor/", "attention-collapse/uniform"})
+BEFORE_LEARNING = 30
+"""Iterations within which whatever keeps a net from learning is there; ours: plateaus saturated by 16 to 29. What comes
+later comes of not learning."""
+
+AT_THE_BEGINNING = frozenset({"constant-predictor/", "constant-predictor/under-trained", "attention-collapse/uniform"})
 """What every net is like at its beginning: that it lasted is what is explained, not that it began."""
 
 PRECEDENCE = tuple(KINDS)
 """Among findings that do not explain each other: from faults of the loop to what a network does by itself."""
 
 
-LEFT_OVER = {"label-problem/unrelated": CONSEQUENCES - {"constant-predictor"} | {"exploding-gradients", "non-finite"}}
-"""Kinds that are concluded from the absence of any other, and those others (with the faults of a loop)."""
+AFTERMATH = frozenset({"dead-units", "saturation-plateau", "gradient-death", "bypassed-recurrence"})
+"""What a network that has nothing to learn comes to as well."""
+
+LEFT_OVER = frozenset({"label-problem/unrelated", "label-problem/shuffled"})
+"""Findings that are concluded from the absence of any other reason."""
 
 
 @dataclass(frozen=True)
@@ -102,12 +109,20 @@ def _led_to(over: Finding, other: Finding) -> bool:
 
 
 def is_left_over(finding: Finding, findings: list[Finding]) -> bool:
-    """Whether a finding that is concluded from the absence of others has another beside it."""
-    others = LEFT_OVER.get(f"{finding.kind}/{finding.variant}")
-    if others is None:
+    """Whether a finding that is concluded from the absence of another reason has one beside it."""
+    if f"{finding.kind}/{finding.variant}" not in LEFT_OVER:
         return False
-    loop = frozenset({"broken-objective", "frozen-parameters", "learning-rate-too-high"})
-    return any(other.kind in others | loop and other.severity != "info" for other in findings)
+    others = [other for other in findings if other.at_worst != "info" and _is_reason(other)]
+    if finding.variant == "shuffled":
+        return any(abs(other.onset - finding.onset) <= EARLY for other in others)
+    active = [other for other in others if other.is_active]
+    return any(other.kind not in AFTERMATH or other.onset <= BEFORE_LEARNING for other in active)
+
+
+def _is_reason(other: Finding) -> bool:
+    """Whether a finding can be a reason not to learn."""
+    is_usual = f"{other.kind}/{other.variant}" in AT_THE_BEGINNING
+    return not is_usual and other.kind not in ("label-problem", "learning-rate-too-low")
 
 
 def explains(cause: Finding, other: Finding) -> bool:

@@ -80,8 +80,10 @@ class Rows:
         if row["skipped"]:
             self._teller.tell("event", "skipped-step", iteration)
         elif names := self._nonfinite(row):
-            text = f"{', '.join(names[:3])} not finite from iteration {iteration} on; recorded as it is, told once"
-            self._teller.warn("non-finite", iteration, text, what=names)
+            first = {} if (module := self._first_nonfinite.module(row)) is None else {"module": module}
+            of = f" (first in {module})" if module else ""
+            text = f"{', '.join(names[:3])} not finite from iteration {iteration} on{of}; recorded as it is, told once"
+            self._teller.warn("non-finite", iteration, text, what=names, **first)
         return row
 
     def _nonfinite(self, row: dict[str, Any]) -> list[str]:

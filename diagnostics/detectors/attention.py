@@ -12,8 +12,14 @@ KIND = "attention-collapse"
 UNIFORM = 0.999
 """Entropy, as a share of ln(frames), from which attention looks at all frames alike."""
 
-ONE_FRAME = 0.95
-"""Share of the weight that one frame has, median over the classes."""
+ONE_FRAME = 0.9
+"""Share of the weight that one frame has, median over the classes, from which attention sees one frame; ours."""
+
+OF_ONE_CLASS = 0.9
+"""Share of the weight of all classes that one has, from which classes that compete for frames have lost; ours."""
+
+FEWEST_CLASSES = 4
+"""Classes below which one may well have most of the weight."""
 
 ON_PADDING = 0.5
 """Weight that the real frames keep of a map that sums to 1 over all, below which most of it lies on padding."""
@@ -27,7 +33,10 @@ def detect(view: View) -> Found:
     if view.columns("attention_entropy") is None:
         yield Undetermined(KIND, "no attention weights were recorded; level standard has them")
         return
+    of_head = {name.rpartition(".")[0] for name, part in view.signals.parts.items() if part == "head"}
     for number, (path, kind) in enumerate(maps.items()):
+        if path in of_head:  # scores by frame are a map too, and no weights
+            continue
         suffix = "" if number == 0 else f".{path}"
         for variant, stretch, measured in _signs(view, kind, suffix):
             severity = "warning" if view.has_learned else "critical"
@@ -38,7 +47,11 @@ def detect(view: View) -> Found:
 def _signs(view: View, kind: str, suffix: str) -> Iterator[tuple[str, Stretch, dict[str, float]]]:
     entropy, peak = _median(view, f"attention_entropy{suffix}"), _median(view, f"attention_peak{suffix}")
     total = _median(view, f"attention_sum{suffix}")
-    if kind == "softmax-time" and total is not None:
+    by_class = view.columns(f"attention_sum{suffix}")
+    if kind == "softmax-class" and by_class is not None and by_class.shape[1] >= FEWEST_CLASSES:
+        largest = np.nanmax(by_class, axis=1) / np.nansum(by_class, axis=1)
+        yield from _one("competition", view, largest > OF_ONE_CLASS, largest, "largest_class_share")
+    if total is not None and (kind == "softmax-time" or (kind == "weights" and np.nanmax(total) <= 1.01)):
         yield from _one("padding", view, total < ON_PADDING, total, "weight_on_real_frames")
     if peak is not None:
         yield from _one("one-frame", view, peak > ONE_FRAME, peak, "attention_peak")

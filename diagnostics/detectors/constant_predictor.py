@@ -18,6 +18,10 @@ ranking serves all clips; ours: collapsed nets .02 to .08, learning ones 1.7 to 
 SHRUNK = 0.1
 """Of what they were to which weights shrink that tell nothing apart any more; ours: others kept .8 and more."""
 
+WAKING = 1.5
+"""Times by which the scores' spread between clips grows over a stretch from which a net is under way and only
+under-trained; ours: plateaus and dead nets had .01 to 1.2, slow starts before they woke 1.6 and more."""
+
 LEAST_CLASSES = 8
 """Classes below which the shape of their lwlrap tells nothing."""
 
@@ -25,8 +29,8 @@ LEAST_CLASSES = 8
 def detect(view: View) -> Found:
     """One ranking for every clip: rank agreement above `AGREEMENT`, or per-class lwlrap that falls as 1/rank.
 
-    Not where the scores say that something was learned. A net at its beginning is constant too: that is told by how
-    long it lasts.
+    Not where the scores say that something was learned. A net at its beginning is constant too: a warning, and called
+    under-trained, where the scores of clips come apart.
     """
     agreement = view.scalar("rank_agreement")
     shape = one_over_rank(view.newest_class_lwlrap())
@@ -51,8 +55,28 @@ def detect(view: View) -> Found:
     left = _weights_left(view)
     if left is not None:
         evidence["weights_left"] = left
-    variant = "shrunk" if left is not None and left < SHRUNK else ""
-    yield found(KIND, "critical", stretch, {**evidence, **view.standing()}, variant=variant)
+    trend = waking(view, stretch)
+    if trend is not None:
+        evidence["clip_spread_trend"] = trend
+    if left is not None and left < SHRUNK:
+        yield found(KIND, "critical", stretch, {**evidence, **view.standing()}, variant="shrunk")
+    elif trend is not None and trend > WAKING:
+        yield found(KIND, "warning", stretch, {**evidence, **view.standing()}, variant="under-trained")
+    else:
+        yield found(KIND, "critical", stretch, {**evidence, **view.standing()})
+
+
+def waking(view: View, stretch: Stretch) -> float | None:
+    """The scores' spread between clips in the last quarter of a stretch over that in its second; None if too short."""
+    spread = view.scalar("clip_spread")
+    if spread is None:
+        return None
+    inside = spread[(view.iterations >= stretch.first) & (view.iterations <= stretch.last)]
+    quarter = len(inside) // 4
+    if quarter < 10:
+        return None
+    before = np.nanmedian(inside[quarter : 2 * quarter])
+    return float(np.nanmedian(inside[-quarter:]) / before) if before > 0 else None
 
 
 def _weights_left(view: View) -> float | None:

@@ -20,12 +20,12 @@ def detect(view: View) -> Found:
         return
     wrong = list(_one_valued(view, positives))
     yield from wrong
-    unrelated = unrelated_labels.went_wrong(view) or unrelated_labels.never_learned(view)
-    if unrelated is not None and not any(
-        isinstance(entry, Finding) and entry.severity == "critical" for entry in wrong
-    ):
-        stretch, measured = unrelated
-        yield found(KIND, "critical", stretch, {**measured, **view.standing()}, variant="unrelated")
+    if any(isinstance(entry, Finding) and entry.severity == "critical" for entry in wrong):
+        return
+    if (jump := unrelated_labels.went_wrong(view)) is not None:
+        yield found(KIND, "critical", jump[0], {**jump[1], **view.standing()}, variant="shuffled")
+    elif (never := unrelated_labels.never_learned(view)) is not None:
+        yield found(KIND, "warning", never[0], {**never[1], **view.standing()}, variant="unrelated")
 
 
 def _inputs(view: View) -> Found:
