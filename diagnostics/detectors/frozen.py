@@ -26,7 +26,9 @@ def detect(view: View) -> Found:
         yield Undetermined(KIND, "no gradient norms were recorded: no step of the optimiser was seen")
         return
     parameters = view.signals.parameters
-    without, unmoved = np.isnan(norms), _unmoved(view, norms)
+    lost = view.scalar("nonfinite_gradients")  # a gradient that is NaN is there
+    is_there = np.zeros(len(norms), dtype=bool) if lost is None else lost > 0
+    without, unmoved = np.isnan(norms) & ~is_there[:, None], _unmoved(view, norms)
     still: dict[str, tuple[str, Stretch]] = {}
     groups = modules(parameters)
     for module, places in groups.items():
