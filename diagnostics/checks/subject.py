@@ -109,7 +109,7 @@ class Subject:
         done = forward(self.model, self.batch)
         if done.failure is None:
             differentiate(self.model, done, self.objective, self.batch.target)
-        self.untouched.put_back_numbers()
+        self.untouched.put_back()
         return None if done.failure is not None or done.loss_failure else done
 
     @cached_property
@@ -120,7 +120,7 @@ class Subject:
         for seed, factor in enumerate(FACTORS):
             self._change(factor, seed)
             scores = outputs_only(self.model, self.batch)
-            self.untouched.put_back_numbers()
+            self.untouched.put_back()
             if scores is not None and bool(torch.isfinite(scores).all()):
                 tried.append(scores)
             if min(map(_low, tried)) < -1.1 and max(map(_high, tried)) > 1.1:
@@ -147,7 +147,8 @@ class Subject:
         return self.first.trace.giving(scores)
 
     def _change(self, factor: float, seed: int) -> None:
-        """Nudge every weight by noise, and multiply it."""
+        """Nudge every weight by noise, and multiply it; the modules are first as they were before any pass."""
+        self.untouched.put_back()
         generator = torch.Generator().manual_seed(seed)
         for _, parameter in self.model.named_parameters():
             if parameter.is_floating_point() and parameter.numel():

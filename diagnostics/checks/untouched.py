@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+MODE = ("training",)
 CONTAINERS = (list, dict, set, OrderedDict, deque)
 
 
@@ -49,19 +50,22 @@ class Untouched:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: object, traceback: TracebackType | None) -> None:
+        self.put_back()
         for attributes, kept in self._dicts:
-            attributes.clear()
-            attributes.update(kept)
-        for value, kept in self._containers:
-            _refill(value, kept)
-        self.put_back_numbers()
+            attributes.update({name: kept[name] for name in MODE if name in kept})
         for tensor, gradient in self._gradients:
             tensor.grad = gradient
-        for put_back in self._random:
-            put_back()
+        for put_back_random in self._random:
+            put_back_random()
 
-    def put_back_numbers(self) -> None:
-        """Weights, buffers and other tensors as they were: before the next look at the same model."""
+    def put_back(self) -> None:
+        """Modules as they were but for their modes, before the next look at the same model."""
+        for attributes, kept in self._dicts:
+            mode = {name: attributes[name] for name in MODE if name in attributes}
+            attributes.clear()
+            attributes.update({**kept, **mode})
+        for value, kept in self._containers:
+            _refill(value, kept)
         for tensor, was in self._tensors:
             tensor.data.copy_(was)  # by way of .data: autograd's version counter stays too
 

@@ -355,5 +355,32 @@ def test_what_is_frozen_on_purpose_is_named_as_info():
     assert (found.kind, found.severity, found.where) == ("frozen-parameters", "info", "embedding")
 
 
+def test_a_bias_that_is_taken_out_again_is_info():
+    class Net(Recurrent):
+        def forward(self, clips):
+            return super().forward(clips) - self.linear.bias
+
+    (found,) = check(Net(), "bce-with-logits", (frames(), labels())).findings
+    assert (found.kind, found.severity, found.where) == ("frozen-parameters", "info", "linear.bias")
+
+
+def test_a_module_that_gives_infinity_on_the_way_to_finite_scores_is_info():
+    class Mask(nn.Module):
+        def forward(self, scores):
+            return scores.masked_fill(torch.arange(scores.shape[1])[:, None] > 8, -math.inf)
+
+    class Net(Gated):
+        def __init__(self):
+            super().__init__()
+            self.mask = Mask()
+
+        def forward(self, clips):
+            frames = self.gru(clips)[0]
+            return (self.scores(frames) * self.mask(self.looks(frames)).softmax(dim=1)).sum(dim=1)
+
+    (found,) = check(Net(), "bce-with-logits", (frames(), labels())).findings
+    assert (found.kind, found.severity, found.where) == ("non-finite", "info", "mask")
+
+
 def test_there_are_enough_of_them():
     assert len(HEALTHY) >= 25

@@ -7,7 +7,10 @@ import numpy as np
 import pytest
 import torch
 from flatline.diagnostics.check import check
-from flatline.diagnostics.checks.given import CheckError
+from flatline.diagnostics.checks.given import CheckError, as_batch
+from flatline.diagnostics.checks.objective import as_objective
+from flatline.diagnostics.checks.subject import Subject
+from flatline.diagnostics.checks.untouched import Untouched
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits as bce
 
@@ -122,6 +125,21 @@ def test_the_same_holds_where_the_loss_raises():
         check(model, loss, batch, optimizer=optimizer)
     assert same(before, taken(model, optimizer, batch))
     assert hooks(model) == n_hooks
+
+
+def test_other_weights_are_tried_on_the_same_model_and_put_back_each_time():
+    model = Awkward(ends_in_sigmoid=True).eval()
+    batch = (torch.randn(8, 10, 6), (torch.rand(8, 4) < 0.4).float())
+    was = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
+    with Untouched([model]) as untouched:
+        model.train()
+        subject = Subject(model, as_objective("bce-with-logits"), as_batch(batch), [], None, untouched)
+        for look in ("nudged", "reach", "nudged"):
+            assert getattr(subject, look) is not None
+            assert all(module.training for module in model.modules())
+            assert model.calls == 0, "the pass before must not be seen"
+            assert all(torch.equal(parameter, was[name]) for name, parameter in model.named_parameters())
+            subject.__dict__.pop(look)
 
 
 def test_a_graph_that_waits_for_its_backward_pass_still_takes_it():

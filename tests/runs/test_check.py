@@ -71,9 +71,19 @@ def test_logits_under_a_loss_on_probabilities_are_a_finding_where_training_refus
     assert told(checked) == [("broken-objective", "critical", "head.classification")]
 
 
-def test_masks_and_standardised_features_are_handed_over(tiny_data, small_recipe):
+def test_masks_and_standardised_features_are_handed_over(tiny_data, small_recipe, monkeypatch):
+    from flatline.models import tagger
+
+    given = []
+    forward = tagger.Tagger.forward
+    monkeypatch.setattr(tagger.Tagger, "forward", lambda *given_: given.append(given_[1:]) or forward(*given_))
     recipe = small_recipe("story-attention", "data.mask=true", "data.scaling=standardise")
     assert told(check_recipe(recipe, prepare(recipe, tiny_data))) == []
+    clips, mask = given[0]
+    assert mask.shape == clips.shape[:2]
+    assert abs(float(clips[mask].mean())) < 0.5
+    assert told(check_recipe(small_recipe("story-attention"), prepare(recipe, tiny_data))) == []
+    assert len(given[-1]) == 1
 
 
 def test_a_rate_that_replaces_the_weights_is_a_finding(small_task, small_recipe):
