@@ -150,15 +150,20 @@ def log_of_zero(training: Training) -> None:
 
 
 def weighted(factor: float) -> Change:
-    """Each clip's loss times `factor` if it has the first class; for binary losses, that class's positives."""
+    """Class weights that sum to the number of classes, the first one's `factor` times the others'.
+
+    For binary losses the weights are of positives, and the loss is divided as much.
+    """
 
     def apply(training: Training) -> None:
         weight = torch.ones(training.options.n_classes)
         weight[0] = factor
+        weight = weight / weight.mean()
 
         def criterion(given: Tensor, target: Tensor) -> Tensor:
             if target.ndim == 2:
-                return functional.binary_cross_entropy_with_logits(given, target, pos_weight=weight)
+                positive = functional.binary_cross_entropy_with_logits(given, target, pos_weight=weight * 1e3)
+                return positive / 1e3
             return (functional.cross_entropy(given, target, reduction="none") * weight[target]).mean()
 
         training.criterion = criterion

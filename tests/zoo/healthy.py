@@ -4,6 +4,7 @@ from typing import Any
 
 TIME = {"head": "localisation", "head_options": {"axis": "time"}}
 MANY = {"n_classes": 40, "labels": 1.2, "n_train": 1024}
+SIXTY = {"n_classes": 60, "labels": 1.2, "n_train": 1024, "iterations": 300, "width": 48, "noise": 0.15}
 
 HEALTHY: dict[str, dict[str, dict[str, Any]]] = {
     "bands": {
@@ -12,21 +13,26 @@ HEALTHY: dict[str, dict[str, dict[str, Any]]] = {
         "padded-attention": {**TIME, "padded": True},
         "input-attention": {"head": "input-attention"},
         "many-classes": MANY,
-        "huge-vocabulary": {"n_classes": 80, "labels": 1.2, "n_train": 1024, "iterations": 260},
+        "sixty-classes": SIXTY,
         "four-classes": {"n_classes": 4, "labels": 1.3},
+        "one-class": {"n_classes": 1},
         "tiny": {"n_channels": 3, "width": 6, "learning_rate": 6e-3},
         "imbalanced": {"imbalance": 20.0},
         "label-noise": {"label_noise": 0.25},
         "clipped": {"clip": 0.5},
         "cosine": {"schedule": "cosine"},
         "decayed": {"optimizer": "adamw", "weight_decay": 0.05},
-        "without-prior-bias": {"prior_bias": False},
+        "without-prior-bias": {"prior_bias": False, "iterations": 320},
         "absent-class": {"absent_class": True},
-        "small-batches": {"batch": 4, "learning_rate": 1e-3},
+        "small-batches": {"batch": 4, "learning_rate": 3e-3, "iterations": 280},
     },
     "words": {
         "plain": {},
         "attention": {"head": "attention", "padded": True, "keeps": False, "frames": 80, "learning_rate": 6e-3},
+        "order": {
+            **{"n_classes": 8, "order_only": True, "head": "attention", "padded": True, "residual": True},
+            **{"frames": 30, "learning_rate": 6e-3},
+        },
         "early": {"early": True, "frames": 40},
         "many-classes": {"n_classes": 40, "n_train": 1536, "learning_rate": 6e-3},
         "two-classes": {"n_classes": 2},
@@ -35,6 +41,7 @@ HEALTHY: dict[str, dict[str, dict[str, Any]]] = {
         "sigmoid": {"activation": "sigmoid", "learning_rate": 6e-3},
         "dropout": {"dropout": 0.6},
         "label-noise": {"label_noise": 0.3, "n_train": 2048},
+        "frozen-on-purpose": {"frozen": "encoder"},
         "layer-norm": {"layer_norm": True},
         "warm-up": {"schedule": "warm-up"},
         "sgd": {"optimizer": "sgd-momentum", "learning_rate": 0.2},
@@ -68,15 +75,15 @@ HEALTHY: dict[str, dict[str, dict[str, Any]]] = {
     "chirps": {
         "plain": {},
         "attention": TIME,
-        "input-attention": {"head": "input-attention"},
-        "many-classes": MANY,
-        "huge-vocabulary": {"n_classes": 80, "labels": 1.2, "n_train": 1024, "iterations": 260},
+        "order": {"head": "input-attention", "order_only": True, "n_classes": 8, "iterations": 320},
+        "many-classes": {**MANY, "n_classes": 30, "noise": 0.2, "learning_rate": 8e-3},
+        "sixty-classes": {**SIXTY, "learning_rate": 8e-3},
         "three-classes": {"n_classes": 3, "labels": 1.3},
         "frame-dropout": {"dropout": 0.5},
         "label-noise": {"label_noise": 0.2},
         "warm-up": {"schedule": "warm-up"},
         "clipped": {"clip": 0.5},
-        "small-batches": {"batch": 4, "learning_rate": 1e-3},
+        "small-batches": {"batch": 4, "learning_rate": 4e-3, "iterations": 280},
         "absent-class": {"absent_class": True},
     },
     "recall": {
@@ -98,6 +105,7 @@ HEALTHY: dict[str, dict[str, dict[str, Any]]] = {
         "long": {"frames": 70, "iterations": 280},
         "many-classes": {"n_classes": 50, "labels": 1.3, "n_train": 1024, "iterations": 300},
         "three-classes": {"n_classes": 3, "labels": 1.3},
+        "one-class": {"n_classes": 1},
         "dropout": {"dropout": 0.5, "iterations": 300},
         "imbalanced": {"imbalance": 20.0},
         "label-noise": {"label_noise": 0.2, "n_train": 1024},
@@ -119,7 +127,7 @@ HEALTHY: dict[str, dict[str, dict[str, Any]]] = {
         "cosine": {"schedule": "cosine", "optimizer": "adamw", "weight_decay": 0.05},
         "pair-batches": {"batch": 4, "learning_rate": 1e-3},
         "converged": {"iterations": 400, "noise": 0.3},
-        "frozen-on-purpose": {},
+        "frozen-on-purpose": {"frozen": "encoder"},
     },
 }
 """Options by task and name."""

@@ -36,6 +36,8 @@ class TextClassifier(nn.Module):
         if o.keeps:
             keep(self.lstm, o.width)
         self.norm = nn.LayerNorm(o.width) if o.layer_norm else nn.Identity()
+        if o.residual:
+            self.round = nn.Linear(o.width // 2, o.width)
         if o.head == "attention":
             self.localisation = nn.Linear(o.width, 1)
             self.weights = TimeSoftmax()
@@ -46,12 +48,19 @@ class TextClassifier(nn.Module):
         self.head = nn.Linear(o.width, o.n_classes)
 
     def forward(self, tokens: Tensor, mask: Tensor | None = None) -> Tensor:
-        states = self.lstm(self.embedding(tokens))[0]  # (clip, token, width)
+        words = self.embedding(tokens)
+        states = self.recur(words)  # (clip, token, width)
+        if hasattr(self, "round"):
+            states = states + self.round(words)
         if hasattr(self, "weights"):
             state = (self.weights(self.localisation(states), mask) * states).sum(dim=1)
         else:
             state = states[:, -1]
         return self.head(self.dropout(self.act(self.hidden(self.norm(state)))))
+
+    def recur(self, words: Tensor) -> Tensor:
+        """What the LSTM makes of the words."""
+        return self.lstm(words)[0]
 
 
 class SequenceClassifier(nn.Module):

@@ -30,7 +30,9 @@ def prior(n_classes: int, imbalance: float) -> np.ndarray:
 
 
 def tagged(rng: np.random.Generator, n: int, n_classes: int, labels: float, imbalance: float) -> np.ndarray:
-    """(clip, class) multi-hot: one class at least, `labels` a clip on average."""
+    """(clip, class) multi-hot: one class at least, `labels` a clip on average; a single class in every second clip."""
+    if n_classes == 1:
+        return rng.random((n, 1)) < 0.5
     share = prior(n_classes, imbalance)
     target = rng.random((n, n_classes)) < (labels - 1) * share
     target[np.arange(n), rng.choice(n_classes, n, p=share)] = True
@@ -55,7 +57,10 @@ def bands(rng: np.random.Generator, n: int, n_classes: int, o) -> Batch:
 
 
 def chirps(rng: np.random.Generator, n: int, n_classes: int, o) -> Batch:
-    """Spectrograms (clip, frame, mel) padded with zeros: ridges that rise or fall from a class's own bin."""
+    """Spectrograms (clip, frame, mel) padded with zeros: ridges that rise or fall from a class's own bin.
+
+    `order_only`: each second class has the ridge of the one before it, backwards.
+    """
     target = tagged(rng, n, n_classes, o.labels, o.imbalance)
     of_class = np.random.default_rng(98)
     starts = of_class.permutation(np.linspace(2, o.mels - 3, n_classes))
@@ -64,8 +69,10 @@ def chirps(rng: np.random.Generator, n: int, n_classes: int, o) -> Batch:
     lengths = rng.integers(o.frames // 2, o.frames + 1, n)
     for clip, label in zip(*np.nonzero(target), strict=True):
         begin = rng.integers(0, lengths[clip] - 8)
+        alike = label - label % 2 if o.order_only else label
         for step in range(8):
-            place = (starts[label] + slopes[label] * step) % o.mels
+            passed = 7 - step if alike < label else step
+            place = (starts[alike] + slopes[alike] * passed) % o.mels
             clips[clip, begin + step] += 2 * np.exp(-((mel - place) ** 2) / 2)
     mask = np.arange(o.frames) < lengths[:, None]
     clips = (clips * o.scale + o.offset) * mask[:, :, None]
@@ -85,13 +92,15 @@ def topics(rng: np.random.Generator, n: int, n_classes: int, o) -> Batch:
 
 
 def words(rng: np.random.Generator, n: int, n_classes: int, o) -> Batch:
-    """Texts (clip, token) of one class: its keyword twice among fillers; the last quarter differs by order alone."""
+    """Texts (clip, token) of one class: its keyword twice among fillers; the last quarter of the classes, or all with
+    `order_only`, come in pairs that differ by the order of two keywords.
+    """
     target = rng.choice(n_classes, n, p=prior(n_classes, o.imbalance))
     tokens = rng.integers(1, 1 + FILLERS, (n, o.frames))
     lengths = rng.integers(o.frames // 2, o.frames + 1, n) if o.padded else np.full(n, 8 if o.early else o.frames)
     mask = np.arange(o.frames) < lengths[:, None]
     places = np.sort(np.argsort(rng.random((n, o.frames)) + ~mask, axis=1)[:, :2], axis=1)
-    ordered = target >= n_classes - 2 * (n_classes // 8)
+    ordered = target >= (0 if o.order_only else n_classes - 2 * (n_classes // 8))
     other = np.where(ordered, target ^ 1, target)
     first, second = target, other  # of an ordered pair, its two keywords one way round or the other
     row = np.arange(n)

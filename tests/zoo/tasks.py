@@ -27,6 +27,8 @@ class Options:
     offset: float = 0.0
     padded: bool = False
     early: bool = False
+    order_only: bool = False
+    residual: bool = False
     imbalance: float = 1.0
     label_noise: float = 0.0
     absent_class: bool = False
@@ -38,6 +40,7 @@ class Options:
     head_options: dict[str, Any] = field(default_factory=dict)
     prior_bias: bool = True
     keeps: bool = True
+    frozen: str = ""
     dropout: float = 0.0
     layer_norm: bool = False
     iterations: int = 240
@@ -82,6 +85,8 @@ class Task:
         """The network, its output bias at the class prior where the options say so."""
         torch.manual_seed(seed)
         model = self.network(options)
+        if options.frozen:
+            part(model, options.frozen).requires_grad_(False)
         if options.prior_bias and train.target.ndim == 2:
             share = train.target.mean(dim=0)
             if hasattr(model, "head") and hasattr(model.head, "set_prior_bias"):

@@ -24,8 +24,9 @@ CARRIED = 0.2
 class Outcome:
     """How a run ended.
 
-    score : lwlrap, the mean of the last two evaluations; NaN where a score was no number
-    base : the better of chance and the constant level
+    score : lwlrap, the mean of the last two evaluations; NaN where a score was no number. With one class, which has no
+        ranking, the share of the label entropy that the loss has gained
+    base : the better of chance and the constant level; 0 with one class
     rnn_share : of the score, that the network's RNNs carry, upper end of its interval; NaN without one
     """
 
@@ -40,6 +41,8 @@ def outcome(folder: Path) -> Outcome:
     evaluations = run.evaluations
     score = float(np.mean(evaluations["lwlrap"].to_numpy()[-2:]))
     last = run.evaluation_scalars.iloc[-1]
+    if len(run.classes) == 1:
+        return Outcome(1 - float(last["loss"]) / float(run.series("label_entropy").iloc[-1]), 0.0)
     shares = [float(value) for name, value in last.items() if str(name).endswith(".high")]
     return Outcome(score, float(np.nanmax([last["chance"], last["constant"]])), max(shares, default=math.nan))
 
