@@ -333,6 +333,16 @@ def test_a_sound_net_is_told_nothing_above_info(name):
         assert checked.ok
 
 
+@pytest.mark.parametrize("name", ["one class, logits in [0, 1] by chance", "resnet with zero-initialised blocks"])
+def test_logits_that_are_all_above_0_by_chance_are_told_nothing(name):
+    for seed in range(30):
+        torch.manual_seed(seed)
+        model, loss, batch = HEALTHY[name]()
+        with torch.no_grad():
+            model.linear.bias.fill_(0.5)
+        assert told(check(model, loss, batch)) == [], seed
+
+
 @pytest.mark.parametrize("name", OPTIMIZERS)
 @pytest.mark.parametrize("net", ["gru", "resnet with batch norm", "transformer", "eighty classes with prior bias"])
 def test_usual_rates_are_told_nothing(name, net):
