@@ -23,7 +23,19 @@ from flatline.runs.log import RunLog
 from flatline.runs.run import Run
 
 README = Path(__file__).parent.parent / "README.md"
-COMMANDS = ("train", "ablate", "predict", "dashboard", "runs", "demo", "data check", "data make", "recipes", "models")
+COMMANDS = (
+    "train",
+    "check",
+    "ablate",
+    "predict",
+    "dashboard",
+    "runs",
+    "demo",
+    "data check",
+    "data make",
+    "recipes",
+    "models",
+)
 
 
 def flatline(*arguments, **options):

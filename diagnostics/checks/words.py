@@ -345,6 +345,7 @@ def worded(fault: Fault) -> Finding:
         evidence=fault.evidence,
         variant=fault.key,
         where=fault.where,
+        at_worst=fault.severity,
         explanation=f"{words.what.format(**named)}; {words.todo}",
         remedies=words.remedies,
         source=words.source,
