@@ -2,14 +2,9 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from .detectors import recurrent_state
-from .stretches import smoothed, sustained
+from .detectors.quiet_parts import quiet_since
 from .view import View
-
-QUIET = 0.05
-"""Of its peak to which a part's mean gradient norm falls when it goes quiet (D7); on a plateau that is no death yet."""
 
 
 @dataclass(frozen=True)
@@ -35,16 +30,11 @@ def onsets(view: View) -> tuple[Onset, ...]:
 
 
 def _gradients(view: View) -> list[Onset]:
-    norms = view.gradient_norms
-    if norms is None:
-        return []
-    found = []
-    for place, (part, places) in enumerate(view.parts().items()):
-        mean = smoothed(np.nan_to_num(np.nanmean(norms[:, places], axis=1)), 5)
-        stretch = sustained(view.iterations, mean <= QUIET * np.maximum.accumulate(mean))
-        if stretch is not None and stretch.is_active:
-            found.append(Onset(part, place, "gradient", stretch.first))
-    return found
+    quiet = {part: quiet_since(view, part) for part in view.parts()}
+    places = {part: place for place, part in enumerate(quiet)}
+    return [
+        Onset(part, places[part], "gradient", of.first) for part, of in quiet.items() if of is not None and of.is_active
+    ]
 
 
 def _states(view: View) -> list[Onset]:

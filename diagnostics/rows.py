@@ -80,7 +80,8 @@ class Rows:
         if row["skipped"]:
             self._teller.tell("event", "skipped-step", iteration)
         elif names := self._nonfinite(row):
-            first = {} if (module := self._first_nonfinite.module(row)) is None else {"module": module}
+            module = None if self._first_nonfinite is None else self._first_nonfinite.module(row)
+            first = {} if module is None else {"module": module}
             of = f" (first in {module})" if module else ""
             text = f"{', '.join(names[:3])} not finite from iteration {iteration} on{of}; recorded as it is, told once"
             self._teller.warn("non-finite", iteration, text, what=names, **first)

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from .errors import FlatlineError
+from .medians import row_medians
 from .recorded import Signals
 
 MARGIN = 0.02
@@ -24,6 +25,7 @@ class View:
         self.signals = signals
         self.info = signals.info
         self.columns = lru_cache(maxsize=None)(self._columns)
+        self.medians = lru_cache(maxsize=None)(self._medians)
 
     @cached_property
     def _scalars(self) -> pd.DataFrame:
@@ -66,8 +68,13 @@ class View:
             return None
         if len(table) != len(self.iterations):
             table = table.reindex(self.iterations)  # without those that were skipped
-        values = table.to_numpy(dtype=np.float64)
-        return None if not values.size or np.isnan(values).all() else values
+        values = table.to_numpy(dtype=np.float32)  # as they are recorded: no copy of what may be 100,000 rows
+        return values if np.isfinite(values).any() or not np.isnan(values).all() else None
+
+    def _medians(self, column: str, places: tuple[int, ...] = ()) -> np.ndarray | None:
+        """(row,) median over the entries of a list column, or over those in some places; None where not recorded."""
+        values = self.columns(column)
+        return None if values is None else row_medians(values[:, places] if places else values)
 
     @cached_property
     def gradient_norms(self) -> np.ndarray | None:
@@ -100,20 +107,22 @@ class View:
     def hidden_gradients(self, rnn: str) -> pd.DataFrame | None:
         """Iteration x frame bin of dL/dh_t, replayed iterations alone."""
         try:
-            table = self.signals.hidden_gradients(rnn).dropna(how="all")
+            table = self.signals.hidden_gradients(rnn)
         except FlatlineError:
             return None
-        return table if len(table) else None
+        if len(table) != len(self.iterations):
+            table = table.reindex(self.iterations)  # without those that were skipped
+        replayed = ~np.isnan(table.to_numpy()).all(axis=1)
+        return table.loc[replayed] if replayed.any() else None
 
     def hidden_gradient_tables(self) -> dict[str, pd.DataFrame]:
         """Tables of every RNN, and of each direction of a layer in place of both together."""
         signals = self.info.get("signals") or {}
         names = [name.partition(".")[2] for name in signals if name.startswith("hidden_gradient.")]
         paths = [*self.rnns, *(name for name in names if name not in self.rnns)]
-        tables = {path: table for path in paths if (table := self.hidden_gradients(path)) is not None}
-        both = {path.removesuffix("_reverse") for path in tables if path.endswith("_reverse")}
-        whole = {path for path in tables if f"{path}.l0" in tables and f"{path}.l0_reverse" in tables}
-        return {path: table for path, table in tables.items() if path not in whole or path in both}
+        whole = {path for path in paths if f"{path}.l0" in names and f"{path}.l0_reverse" in names}
+        tables = {path: self.hidden_gradients(path) for path in paths if path not in whole}
+        return {path: table for path, table in tables.items() if table is not None}
 
     def parts(self) -> dict[str, list[int]]:
         """Places of the parameters of each part of the network, in data-flow order."""
@@ -152,7 +161,7 @@ class View:
         None where neither can be said.
         """
         excess = self.excess()
-        if excess is not None and len(excess):
+        if excess is not None and len(excess) and len(self.signals.classes) != 1:  # of one class any ranking is right
             return bool(excess.iloc[-1] > max(MARGIN, self._noise()))
         loss, entropy = self.scalar("loss"), self.scalar("label_entropy")
         if loss is None or entropy is None:

@@ -2,10 +2,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ..findings import Undetermined
+from ..findings import Severity, Undetermined
 from ..stretches import Stretch, sustained
 from ..view import View
 from .base import Found, found, newest
+from .gradient_death import is_done
 
 KIND = "attention-collapse"
 
@@ -39,15 +40,17 @@ def detect(view: View) -> Found:
             continue
         suffix = "" if number == 0 else f".{path}"
         for variant, stretch, measured in _signs(view, kind, suffix):
-            severity = "warning" if view.has_learned else "critical"
+            severity: Severity = "warning" if view.has_learned else "critical"
+            if variant == "one-frame" and view.has_learned and is_done(view)[-1]:
+                severity = "info"  # what there was to learn lay in one frame
             yield found(KIND, severity, stretch, {**measured, **view.standing()}, variant=variant, where=path)
             break
 
 
 def _signs(view: View, kind: str, suffix: str) -> Iterator[tuple[str, Stretch, dict[str, float]]]:
-    entropy, peak = _median(view, f"attention_entropy{suffix}"), _median(view, f"attention_peak{suffix}")
-    total = _median(view, f"attention_sum{suffix}")
-    by_class = view.columns(f"attention_sum{suffix}")
+    entropy, peak = view.medians(f"attention_entropy{suffix}"), view.medians(f"attention_peak{suffix}")
+    by_class = None if kind == "sigmoid" else view.columns(f"attention_sum{suffix}")
+    total = None if by_class is None else view.medians(f"attention_sum{suffix}")
     if kind == "softmax-class" and by_class is not None and by_class.shape[1] >= FEWEST_CLASSES:
         largest = np.nanmax(by_class, axis=1) / np.nansum(by_class, axis=1)
         yield from _one("competition", view, largest > OF_ONE_CLASS, largest, "largest_class_share")
@@ -65,10 +68,3 @@ def _one(
     stretch = sustained(view.iterations, holds, np.isfinite(values), least=20)
     if stretch is not None:
         yield variant, stretch, {name: newest(values)}
-
-
-def _median(view: View, column: str) -> np.ndarray | None:
-    values = view.columns(column)
-    if values is None:
-        return None
-    return np.nanmedian(values, axis=1)

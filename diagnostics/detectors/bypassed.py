@@ -1,9 +1,11 @@
 import numpy as np
 
 from ..findings import Undetermined
+from ..stretches import Stretch
 from ..view import View
 from . import recurrent_state
 from .base import Found, found
+from .quiet_parts import quiet_since
 
 KIND = "bypassed-recurrence"
 
@@ -28,15 +30,21 @@ def detect(view: View) -> Found:
         dead = recurrent_state.dead_states(view, rnn)
         measured = {**recurrent_state.evidence(view, rnn), **_ratio(view)}
         if share is not None:
-            if share["high"] >= CARRIES:
+            if not share["high"] < CARRIES:  # nor where there is no interval
                 continue
-            first = dead.first if dead is not None else int(view.iterations[0])
-            stretch = recurrent_state.Stretch(first, view.last, True)
+            stretch = Stretch(_since(view, dead), view.last, True)
             measured |= {"rnn_share": share["share"], "rnn_share_low": share["low"], "rnn_share_high": share["high"]}
             yield found(KIND, "warning", stretch, measured, variant="ablated", where=rnn)
         elif dead is not None and dead.is_active and measured.get("gradient_ratio", 0.0) < GRADIENT_RATIO:
             yield found(KIND, "warning", dead, measured, variant="suspected", where=rnn)
             yield Undetermined(KIND, "no ablation has been made; `flatline ablate` says what the RNN carries")
+
+
+def _since(view: View, dead: Stretch | None) -> int:
+    """When its states died, or its gradient went quiet; the beginning where neither is to be seen."""
+    quiet = quiet_since(view, "rnn")
+    firsts = [stretch.first for stretch in (dead, quiet) if stretch is not None and stretch.is_active]
+    return min(firsts, default=int(view.iterations[0]))
 
 
 def _ratio(view: View) -> dict[str, float]:

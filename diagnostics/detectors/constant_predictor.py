@@ -34,10 +34,10 @@ def detect(view: View) -> Found:
     """
     agreement = view.scalar("rank_agreement")
     shape = one_over_rank(view.newest_class_lwlrap())
+    if view.has_learned is True:
+        return
     if agreement is None and shape is None:
         yield Undetermined(KIND, "no scores were recorded; pass logits= or probabilities= to step, or evaluate")
-        return
-    if view.has_learned is True:
         return
     evidence = {} if shape is None else {"one_over_rank_deviation": shape}
     stretch = None

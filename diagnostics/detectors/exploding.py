@@ -28,7 +28,8 @@ def detect(view: View) -> Found:
         return
     known = np.isfinite(total)
     level = float(np.median(total[known][:BEGINNING])) if known.any() else np.nan
-    high = smoothed(np.where(known, total, np.nan), 5) > min(RATIO * level, ALONE)
+    bound = min(RATIO * level, ALONE) if level > 0 else ALONE
+    high = smoothed(np.where(known, total, np.nan), 5) > bound
     stretch = sustained(view.iterations, high, known, least=5, share=0.8)
     if stretch is None:
         return

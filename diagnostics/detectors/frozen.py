@@ -9,8 +9,8 @@ from .base import Found, found
 
 KIND = "frozen-parameters"
 
-MEANT = frozenset({"other"})
-"""Parts that are often frozen on purpose (an embedding); the others are not, without somebody saying so."""
+MEANT = frozenset({"other", "conv"})
+"""Parts that are often frozen on purpose (an embedding, a pre-trained encoder); an RNN, a head or attention are not."""
 
 
 def detect(view: View) -> Found:

@@ -53,11 +53,11 @@ def _of_whole(view: View, total: np.ndarray) -> tuple[Stretch, str, dict[str, fl
 
 
 def _of_parts(view: View, norms: np.ndarray) -> Found:
-    dead = {}
+    dead, left = {}, ~is_done(view)
     groups = modules(view.signals.parameters)
     for module, places in groups.items():
         zero = (np.nan_to_num(norms[:, places]) == 0).all(axis=1) & (norms[:, places] == 0).any(axis=1)
-        if (stretch := sustained(view.iterations, zero & ~is_done(view), share=1.0)) is not None:
+        if (stretch := sustained(view.iterations, zero & left, share=1.0)) is not None:
             dead[module] = stretch
     if dead:
         module, stretch = min(dead.items(), key=lambda item: (not item[1].is_active, item[1].first))

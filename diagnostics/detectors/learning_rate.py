@@ -72,11 +72,8 @@ def median_ratio(view: View) -> np.ndarray | None:
 
 
 def _median(view: View, column: str) -> np.ndarray | None:
-    values = view.columns(column)
-    if values is None:
-        return None
     weights = [place for place, name in enumerate(view.signals.parameters) if "bias" not in name.rpartition(".")[2]]
-    return np.nanmedian(values[:, weights or slice(None)], axis=1)
+    return view.medians(column, tuple(weights))
 
 
 def _shrinks(view: View, first: int) -> bool:

@@ -18,7 +18,8 @@ def detect(view: View) -> Found:
     a broken one looks the same here and is told apart by its own detector.
     """
     if not view.rnns:
-        yield Undetermined(KIND, "no recurrent states were recorded; level standard has them")
+        if "rnn" in view.parts():
+            yield Undetermined(KIND, "no recurrent states were recorded; level standard has them")
         return
     if view.scalar("rank_agreement") is None:
         yield Undetermined(KIND, "no scores were recorded; pass logits= or probabilities= to step")
