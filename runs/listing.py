@@ -10,17 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
 import pandas as pd
 
-from ..diagnostics.errors import FlatlineError, RunError
-from ..diagnostics.lwlrap import at_constant_level
+from ..diagnostics.errors import FlatlineError
 from .places import is_remote, place
-from .reading import ATTEMPTS
 from .remote_path import mark_of
 from .run import Run
-from .segments import UNREADABLE as UNREADABLE_FILE
-from .segments import read_segment, segment_bounds, segment_files
+from .scores import scores_of_run
 from .store import StoreError
 from .store_lock import is_locked
 
@@ -32,9 +28,6 @@ AT_ONCE = 16
 """Runs of a store that are looked at together; ours."""
 
 UNREADABLE = "unreadable"
-
-SCORES = ("lwlrap", "chance", "constant", "loss")
-"""What the listing reads of an evaluation."""
 
 COLUMNS = {
     "name": "string",
@@ -158,7 +151,7 @@ def _run_row(run: Run) -> dict[str, Any]:
         "planned": info.get("iterations_planned"),
         "started": _time(info, "started"),
         "seconds": _seconds(info),
-        **_scores(run.path),
+        **scores_of_run(run.path),
     }
 
 
@@ -167,48 +160,6 @@ def _typed(row: dict[str, Any]) -> dict[str, Any]:
     kinds = {"string": str, "Int64": int, "UInt64": lambda seed: int(seed) % 2**64, "Float64": float}
     typed = {name: kinds.get(COLUMNS[name], lambda value: value) for name in row}
     return {name: None if value is None else typed[name](value) for name, value in row.items()}
-
-
-def _scores(path: Path) -> dict[str, Any]:
-    """The last evaluation's scores and levels, and the best lwlrap of all."""
-    evaluations = _evaluations(path)
-    if not evaluations:
-        return {}
-    last = {name: evaluations[-1].get(name) for name in SCORES}
-    values = {name: math.nan if value is None else value for name, value in last.items()}
-    level = at_constant_level(values["lwlrap"], values["chance"], values["constant"])
-    best = np.fmax.reduce(np.array([row.get("lwlrap") for row in evaluations], dtype=np.float64))  # None becomes NaN
-    return {**values, "best_lwlrap": float(best), "at_constant_level": level}
-
-
-def _evaluations(path: Path) -> list[dict[str, float | None]]:
-    """The scores of every evaluation, in order; read without a table, since a thousand runs are listed at once.
-
-    A row that is just being sealed may come twice, which changes neither the last nor the best.
-    """
-    for _ in range(ATTEMPTS):
-        tail = segment_files(path / "tail" / "evaluations")
-        files = segment_files(path / "evaluations") + tail
-        try:
-            return [row for file in sorted(files, key=_last_iteration) for row in _rows(file)]
-        except FileNotFoundError:  # sealed between the listing and the read
-            continue
-    return []
-
-
-def _last_iteration(file: Path) -> int:
-    return segment_bounds(file)[1]
-
-
-def _rows(file: Path) -> list[dict[str, float | None]]:
-    try:
-        return read_segment(file, list(SCORES)).to_pylist()
-    except (FileNotFoundError, StoreError):
-        raise
-    except UNREADABLE_FILE as error:
-        raise RunError(
-            f"{file} cannot be read ({error}); move it out of its folder to read the rest of the run"
-        ) from error
 
 
 def _time(info: dict[str, Any], key: str) -> datetime.datetime | None:

@@ -188,9 +188,13 @@ class RunLog:
         self._evaluations = SegmentWriter(
             self.folder / "evaluations", tail / "evaluations", flush_rows=1, repeats=True, fsync=self.fsync
         )
-        self._maps = MapLog(self.folder, lambda: len(self.info.get("clips") or ()), map_bytes, self.fsync)
+        left_before = self.info.get("maps_left_out") or {}
+        self._maps = MapLog(self.folder, self._n_pinned, map_bytes, self.fsync, left_before)
         if self._mirror is not None:
             self._mirror.start()
+
+    def _n_pinned(self) -> int:
+        return len(self.info.get("clips") or ())
 
     def _tables(self) -> dict[str, SegmentWriter]:
         maps = {f"maps/{folder}": writer for folder, writer in self._maps.writers.items()}
@@ -256,6 +260,7 @@ class RunLog:
 
     def _first_info(self, resume: bool) -> dict[str, Any]:
         before = read_info(self.folder) if resume and (self.folder / "run.json").is_file() else {"started": now()}
+        before.pop("ended", None)
         return {
             **before,
             "schema_version": SCHEMA_VERSION,
@@ -280,5 +285,5 @@ def _caught(part: Callable[[], object], faults: list[OSError]) -> None:
 def seal_left(path: Path) -> None:
     """Seal what a killed writer left in the tail; for the holder of the folder's lock."""
     for kind in ("iterations", "evaluations"):
-        SegmentWriter(path / kind, path / "tail" / kind)
+        SegmentWriter(path / kind, path / "tail" / kind, seal_share=SEALED_SHARE)
     MapLog(path, lambda: 0)

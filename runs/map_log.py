@@ -72,12 +72,14 @@ class MapLog:
     path : the run's folder
     pinned : how many pinned clips there will be, asked when the first map comes; they share the budget
     fsync : whether a flush waits until the disk has it
+    left_before : maps that were thinned before this run was resumed, by folder
     """
 
     path: Path
     pinned: Callable[[], int]
     budget: int = MAP_BYTES
     fsync: bool = False
+    left_before: Mapping[str, int] = field(default_factory=dict)
     rules: dict[str, Rule] = field(default_factory=dict)
     writers: dict[str, SegmentWriter] = field(default_factory=dict)
 
@@ -124,7 +126,10 @@ class MapLog:
     @property
     def left_out(self) -> dict[str, int]:
         """Maps that were thinned, by folder."""
-        return {folder: writer.left_out for folder, writer in self.writers.items()}
+        found = dict(self.left_before)
+        for folder, writer in self.writers.items():
+            found[folder] = found.get(folder, 0) + writer.left_out
+        return found
 
     def _writer(self, folder: str, row_bytes: int) -> SegmentWriter:
         rule = Rule.within(self.budget // (1 + self.pinned()), row_bytes)

@@ -4,7 +4,7 @@
 iteration) and `<column>.min`, `.max`, `.mean`, `.count` (values that are not NaN). A bin on the border of two files is
 in both, each with its own rows. Each sealed segment becomes a small file of the finest width; as soon as those of a
 width hold FOLDED bins they become one file of it and one of the next width. So each width lags behind the finer one,
-by a bounded number of bins, and nothing is ever held in memory but one segment or FOLDED bins.
+by a bounded number of bins, and nothing is ever held in memory but one row group of a segment and some FOLDED bins.
 """
 
 from pathlib import Path
@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from .columns import matrix, widest
-from .segments import Segment, outermost, read_segment, segments_in, write_whole
+from .segments import Segment, outermost, read_segment, row_groups, segments_in, write_whole
 from .window_bins import STATISTICS, Bins, Series, binned, joined, of_rows, values_of
 
 FINEST = 16
@@ -29,12 +29,11 @@ BEGINS = 8000
 """Iterations below which a run has no pyramid: reading its rows is as fast."""
 
 
-def write(folder: Path, table: pa.Table, name: str) -> None:
-    """Take a segment that was just sealed into the pyramid, and those before that are not in it yet.
+def write(folder: Path) -> None:
+    """Take the sealed segments into the pyramid that are not in it yet.
 
     folder : `<run>/pyramid`; the segments are in `<run>/iterations`
-    table, name : the segment's rows and its file's name
-    Raises OSError as `open` does, and pyarrow's errors for an older segment that cannot be read; a later call goes on.
+    Raises OSError as `open` does, and pyarrow's errors for a segment that cannot be read; a later call goes on.
     """
     sealed = segments_in(folder.parent / "iterations")
     if not sealed or sealed[-1].last < BEGINS:
@@ -45,8 +44,8 @@ def write(folder: Path, table: pa.Table, name: str) -> None:
     done = max((file.last for file in level_files(folder, FINEST)), default=-1)
     for segment in sealed:
         if segment.last > done:
-            rows = table if segment.path.name == name else read_segment(segment.path)
-            _write(finest, binned(_rows(rows), FINEST), segment.first, segment.last)
+            bins = [binned(_rows(group), FINEST) for group in row_groups(segment.path)]
+            _write(finest, joined(bins, FINEST), segment.first, segment.last)
     _fold(folder)
 
 

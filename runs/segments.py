@@ -7,10 +7,11 @@ too has been merged into that one and no longer counts.
 
 import os
 import re
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -20,6 +21,9 @@ from .jsons import sync_folder
 from .places import is_remote
 
 NAME = re.compile(r"(\d+)-(\d+)(?:\.(\d+)-(\d+))?\.parquet")
+
+GROUP_ROWS = 10_000
+"""Rows of a row group at most, which is what a writer holds in memory of a segment; ours."""
 
 GARBLED = (pa.ArrowInvalid, pa.ArrowNotImplementedError)
 
@@ -112,16 +116,18 @@ def segment_files(folder: Path) -> list[Path]:
 
 
 def write_whole(
-    table: pa.Table,
+    tables: pa.Table | Iterable[pa.Table],
     folder: Path,
     name: str,
-    group_rows: int | None = None,
+    group_rows: int = GROUP_ROWS,
     *,
     via: Path | None = None,
     fsync: bool = False,
-) -> None:
-    """Write one Parquet file so that it appears under its name only when it is whole.
+) -> int:
+    """Write one Parquet file so that it appears under its name only when it is whole; returns its rows, 0 for no file.
 
+    tables : of the same columns, in memory one after the other
+    group_rows : rows of a row group at most
     via : folder of the same disk in which it is written under a name with a dot; None is `folder`. Other readers skip
         such names, all but polars: it must not find one where it reads
     fsync : wait until the disk has the file and its name
@@ -130,18 +136,45 @@ def write_whole(
     hidden = (via or folder) / f".{name}"
     try:
         with hidden.open("wb") as file:  # a path in words would be taken for an address if it holds a colon
-            # Floats hardly repeat: without dictionaries a seal takes a fifth of the time and two thirds of the bytes.
-            pq.write_table(table, file, compression="zstd", use_dictionary=False, row_group_size=group_rows)
+            rows = _write([tables] if isinstance(tables, pa.Table) else tables, file, group_rows)
             if fsync:
                 file.flush()
                 os.fsync(file.fileno())
+        if not rows:
+            hidden.unlink()
+            return 0
         os.replace(hidden, folder / name)
         if fsync:
             sync_folder(folder)
+        return rows
     except BaseException:
         with suppress(OSError):  # the first error is the one to tell
             hidden.unlink(missing_ok=True)
         raise
+
+
+def _write(tables: Iterable[pa.Table], file: BinaryIO, group_rows: int) -> int:
+    rows = 0
+    with ExitStack() as stack:
+        writer = None
+        for table in tables:
+            if not table.num_rows:
+                continue
+            if writer is None:
+                # Floats hardly repeat: without dictionaries a seal takes a fifth of the time and two thirds of the
+                # bytes.
+                writer = pq.ParquetWriter(file, table.schema, compression="zstd", use_dictionary=False)
+                stack.enter_context(writer)
+            writer.write_table(table, group_rows)
+            rows += table.num_rows
+    return rows
+
+
+def row_groups(path: Path) -> Iterator[pa.Table]:
+    """The rows of one file, a row group at a time."""
+    with open_segment(path) as file:
+        for group in range(file.num_row_groups):
+            yield file.read_row_group(group, use_threads=False)
 
 
 def open_segment(path: Path) -> pq.ParquetFile:

@@ -7,7 +7,7 @@ names tell which of two counts.
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,19 +18,19 @@ import pyarrow as pa
 from ..diagnostics.errors import RunError
 from .columns import Columns, Row, joined, to_table, typed
 from .gap import Gap, row_bytes
-from .jsons import sync_folder
 from .outage import say
 from .recovery import recovered
-from .segments import GARBLED, Segment, read_segment, segments_in, write_whole
+from .segments import GARBLED, GROUP_ROWS, Segment, read_segment, segments_in, write_whole
+from .tail_files import TailFile, delete, delete_strays, make_folders, oldest, parts
 
 Keep = Callable[[np.ndarray], np.ndarray]
-OnSeal = Callable[[pa.Table, str], object]
+OnSeal = Callable[[], object]
 
 MERGED_FILES = 32
 """Small files of the tail that are merged into one; a slow loop flushes every 2 s whatever it has."""
 
-MOST_SEALED = 20_000
-"""Rows of a segment at most; ours."""
+MOST_SEALED = 100_000
+"""Rows of a segment at most: with it a run of ten million iterations has fewer than 200; ours."""
 
 MOST_WAITING = 2**26
 """Bytes of rows that wait in memory while they cannot be written, about; later ones are dropped and counted; ours."""
@@ -40,7 +40,7 @@ MOST_WAITING = 2**26
 class _State:
     """The tail (segment, rows), the next flush's number and its rows; replaced whole, so never half changed."""
 
-    tail: tuple[tuple[Segment, int], ...] = ()
+    tail: tuple[TailFile, ...] = ()
     number: int = 0
     rows: list[Row] = field(default_factory=list)
 
@@ -56,8 +56,8 @@ class SegmentWriter:
     keep : which of the rows that leave the tail are kept (boolean mask from their iterations); None keeps all
     repeats : an iteration may come again (a second evaluation)
     merge_rows : rows of a merged file of the tail at most
-    group_rows : rows of a Parquet row group; None is pyarrow's choice
-    on_seal : called with the rows and the file's name once a sealed segment is visible; its faults are told once
+    group_rows : rows of a Parquet row group, of which one at a time is in memory
+    on_seal : called once a sealed segment is visible; its faults are told once
     fsync : whether a flush and a seal wait until the disk has them, for a power cut
     lazy : whether the folders are opened by the first flush instead
     Raises OSError where the folders cannot be made, or what is left in them cannot be sealed.
@@ -76,7 +76,7 @@ class SegmentWriter:
         keep: Keep | None = None,
         repeats: bool = False,
         merge_rows: int = 2000,
-        group_rows: int | None = None,
+        group_rows: int = GROUP_ROWS,
         on_seal: OnSeal | None = None,
         fsync: bool = False,
         lazy: bool = False,
@@ -91,7 +91,7 @@ class SegmentWriter:
         self.newest = -1
         self._columns: Columns = {}
         self._state = _State()
-        self._sealed_to = -1
+        self._sealed_to = self._thinned_to = -1
         self._waiting = 0
         self._opened = self._told = False
         self._flushed_at = time.monotonic()
@@ -102,7 +102,7 @@ class SegmentWriter:
         """Make the folders, if this was not done yet, and seal what a killed writer left in the tail."""
         if self._opened:
             return
-        self._make_folders()
+        make_folders((self.sealed, self.tail), self.fsync)
         held, self._state = self._state.rows, self._recovered()
         known = max(self._sealed_to, self._state.tail[-1][0].last if self._state.tail else -1)
         self._state.rows.extend(row for row in held if row["iteration"] > known)
@@ -162,13 +162,14 @@ class SegmentWriter:
         self._state = _State((*state.tail, (segment, table.num_rows)), state.number + 1)
         self._waiting = 0
         self._merge()
-        rows = max(self.seal_rows, min(int(self.newest * self.seal_share), MOST_SEALED))
+        rows = self._rows_sealed
         while sum(count for _, count in self._state.tail) >= rows + self.retain_rows:
             last = self._state.tail[-1][0].last  # to which a second row may come
             older = [file for file in self._state.tail if file[0].last < last]
             if not older:
                 break
-            self._seal(_oldest(max(rows, older[0][1]), older))
+            at_least = 2 if older[0][0].last <= self._thinned_to else 1  # a thinned one alone would come back again
+            self._retire(oldest(max(rows, sum(count for _, count in older[:at_least])), older))
 
     def close(self) -> None:
         """Flush and seal everything; the newest `retain_rows` are not thinned."""
@@ -180,7 +181,7 @@ class SegmentWriter:
         """Make folders that somebody deleted; files of the tail that went with them are counted in `gap`."""
         if not self._opened:
             return
-        self._make_folders()
+        make_folders((self.sealed, self.tail), self.fsync)
         there = {segment.path for segment in segments_in(self.tail)}
         for segment, rows in self._state.tail:
             if segment.path not in there and segment.last > self._last_sealed:
@@ -194,28 +195,19 @@ class SegmentWriter:
             self.gap = Gap(rows[0]["iteration"], rows[-1]["iteration"], len(rows)).joined(self.gap)
             self._state = _State(self._state.tail, self._state.number)
 
-    def _make_folders(self) -> None:
-        """Two levels and no more: the run's own folder, where somebody deleted it, stays deleted."""
-        for folder in (self.sealed, self.tail):
-            folder.parent.mkdir(exist_ok=True)
-            folder.mkdir(exist_ok=True)
-            if self.fsync:
-                sync_folder(folder.parent)
-                sync_folder(folder.parent.parent)
-
     def _seal_all(self) -> None:
         total = sum(count for _, count in self._state.tail)
         if self.keep is not None and total > self.retain_rows:
-            self._seal_in_parts(_oldest(total - self.retain_rows, self._state.tail), thin=True)
-        self._seal_in_parts(self._state.tail, thin=False)
-        self._delete_strays()
+            for part in parts(oldest(total - self.retain_rows, self._state.tail), self._rows_sealed):
+                self._retire(part)
+        for part in parts(self._state.tail, self._rows_sealed):
+            self._seal(part)
+        delete_strays(self.tail, self._state.tail)
 
-    def _seal_in_parts(self, files: Sequence[tuple[Segment, int]], thin: bool) -> None:
-        """Seal files of the tail, `seal_rows` at a time: a large one would be held in memory three times over."""
-        while files:
-            part = _oldest(max(self.seal_rows, files[0][1]), files)
-            self._seal(part, thin)
-            files = files[len(part) :]
+    @property
+    def _rows_sealed(self) -> int:
+        """Rows sealed at a time by now, about."""
+        return max(self.seal_rows, min(int(self.newest * self.seal_share), MOST_SEALED))
 
     def _check_order(self, row: Row) -> None:
         iteration, newest = row.get("iteration"), self.newest
@@ -240,34 +232,75 @@ class SegmentWriter:
         rows = sum(count for _, count in small)
         if len(flushes) < MERGED_FILES or rows > self.merge_rows or any(start != end for start, end in flushes):
             return
-        self._delete_strays()
+        delete_strays(self.tail, self._state.tail)
         table = self._joined(small)
         segment = self._write_tail(table, (flushes[0][0], flushes[-1][1]))
         self._state = _State((*rest, (segment, rows)), self._state.number, self._state.rows)
-        _delete(small)
+        delete(small)
 
-    def _seal(self, taken: Sequence[tuple[Segment, int]], thin: bool = True) -> None:
-        """Merge the files, oldest of the tail, into one sealed segment, and drop them from the tail."""
+    def _retire(self, taken: Sequence[TailFile]) -> None:
+        """Seal the files, oldest of the tail, thinned where rows are; few that are left of them wait for others."""
+        if self.keep is None:
+            self._seal(taken)
+            return
+        done = self._last_sealed
+        if before := [file for file in taken if file[0].last <= done]:  # a seal cut short after its file appeared
+            self._seal(before)
+            taken = taken[len(before) :]
+        if not taken:
+            return
+        table = self._joined(taken)
+        kept = table.filter(pa.array(self._stays(table.column("iteration").to_numpy(), self.keep))).combine_chunks()
+        if 2 * kept.num_rows >= self.seal_rows or kept.num_rows == table.num_rows:
+            self._seal(taken, kept)
+        else:
+            self._put_back(taken, kept)
+        self.left_out += table.num_rows - kept.num_rows
+        self._thinned_to = taken[-1][0].last
+
+    def _stays(self, iterations: np.ndarray, keep: Keep) -> np.ndarray:
+        """Which rows are kept: those that were once, and of the others those that `keep` takes after the one before."""
+        new = iterations > self._thinned_to
+        before = [self._thinned_to] if self._thinned_to >= 0 else []
+        stays = ~new
+        stays[new] = keep(np.concatenate([before, iterations[new]]).astype(np.int64))[len(before) :]
+        return stays
+
+    def _put_back(self, taken: Sequence[TailFile], kept: pa.Table) -> None:
+        """One file of the tail for several, of the rows that are kept of theirs."""
+        left: list[TailFile] = []
+        if kept.num_rows:
+            first, last = taken[0][0].flushes or (0, 0), taken[-1][0].flushes or (0, 0)
+            left.append((self._write_tail(kept, (first[0], last[1])), kept.num_rows))
+        self._state = _State((*left, *self._state.tail[len(taken) :]), self._state.number, self._state.rows)
+        delete([file for file in taken if [file[0].path] != [segment.path for segment, _ in left]])
+
+    def _seal(self, taken: Sequence[TailFile], table: pa.Table | None = None) -> None:
+        """Make the files, oldest of the tail, one sealed segment, and drop them from the tail.
+
+        table : what is kept of their rows; None is all
+        """
         self._sealed_to = done = self._last_sealed  # a seal cut short after its file appeared is not repeated
         left = [(segment, count) for segment, count in taken if segment.last > done]
         if left:
-            table = self._joined(left)
-            kept = table.filter(pa.array(self.keep(_iterations(table)))) if thin and self.keep else table
             name = f"{left[0][0].first:09d}-{left[-1][0].last:09d}.parquet"  # of thinned rows too: they are done
-            if kept.num_rows:
-                kept = kept.combine_chunks()
-                write_whole(kept, self.sealed, name, self.group_rows, via=self.tail, fsync=self.fsync)
-                self._tell_sealed(kept, name)
-            self._sealed_to = left[-1][0].last  # of thinned rows too
-            self.left_out += table.num_rows - kept.num_rows
+            groups = self._groups(left) if table is None else table
+            if write_whole(groups, self.sealed, name, self.group_rows, via=self.tail, fsync=self.fsync):
+                self._tell_sealed(name)
+            self._sealed_to = left[-1][0].last
         self._state = _State(self._state.tail[len(taken) :], self._state.number, self._state.rows)
-        _delete(taken)
+        delete(taken)
 
-    def _tell_sealed(self, table: pa.Table, name: str) -> None:
+    def _groups(self, files: Sequence[TailFile]) -> Iterator[pa.Table]:
+        """The rows of these files, about GROUP_ROWS at a time."""
+        for part in parts(files, GROUP_ROWS):
+            yield self._joined(part).combine_chunks()
+
+    def _tell_sealed(self, name: str) -> None:
         if self.on_seal is None:
             return
         try:
-            self.on_seal(table, name)
+            self.on_seal()
         except Exception as error:  # what is made of sealed rows must not harm them
             if not self._told:
                 say(f"{self.sealed / name} is whole, but what is made of it failed ({type(error).__name__}: {error})")
@@ -277,14 +310,7 @@ class SegmentWriter:
         self._waiting += row_bytes(values)
         return self._waiting <= MOST_WAITING
 
-    def _delete_strays(self) -> None:
-        """Delete what an interruption left beside the tail's files: parts already merged, merges not taken over."""
-        known = {segment.path for segment, _ in self._state.tail}
-        for segment in segments_in(self.tail):
-            if segment.path not in known:
-                segment.path.unlink(missing_ok=True)
-
-    def _joined(self, files: Sequence[tuple[Segment, int]]) -> pa.Table:
+    def _joined(self, files: Sequence[TailFile]) -> pa.Table:
         tables = [table for file in files if (table := self._read(*file)) is not None]
         return joined(tables, self._columns) if tables else to_table([], self._columns)
 
@@ -306,19 +332,3 @@ class SegmentWriter:
         self._sealed_to, tail = recovered(self.sealed, self.tail, self._columns)
         flushes = [segment.flushes[1] for segment, _ in tail if segment.flushes]
         return _State(tuple(tail), max(flushes, default=-1) + 1)
-
-
-def _oldest(rows: int, files: Sequence[tuple[Segment, int]]) -> Sequence[tuple[Segment, int]]:
-    """The first of the files: `rows` rows or a little less, and no iteration on both sides of the cut."""
-    counts = np.cumsum([count for _, count in files])
-    taken = files[: int(np.searchsorted(counts, rows, side="right"))]
-    return [file for file in files if taken and file[0].last <= taken[-1][0].last]
-
-
-def _iterations(table: pa.Table) -> Any:
-    return table.column("iteration").to_numpy()
-
-
-def _delete(files: Sequence[tuple[Segment, int]]) -> None:
-    for segment, _ in files:
-        segment.path.unlink(missing_ok=True)

@@ -1,7 +1,7 @@
 """Rows like those of the standard level, and long run logs made of them in seconds."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +67,12 @@ def long_log(path: Path, n: int) -> Path:
     Lists by class and frame bin are short, which leaves as many columns and 60 parameters, in a tenth of the time.
     """
     RunLog(path, {**INFO, "classes": ["a", "b"]}).close()
-    block = {name: _array(values) for name, values in columns(MOST_SEALED, 2, 2).items()}
+    return write_segments(path, n, columns(MOST_SEALED, 2, 2))
+
+
+def write_segments(path: Path, n: int, values: Mapping[str, np.ndarray]) -> Path:
+    """Segments of the writer's sizes and the pyramid, of `n` iterations that repeat the values again and again."""
+    block = {name: _array(array) for name, array in values.items()}
     for first, last in bounds(n):
         iterations = np.arange(first, last + 1)
         table = pa.table(
@@ -80,7 +85,7 @@ def long_log(path: Path, n: int) -> Path:
         )
         name = f"{first:09d}-{last:09d}.parquet"
         write_whole(table, path / "iterations", name)
-        write_pyramid(path / "pyramid", table, name)
+        write_pyramid(path / "pyramid")
     return path
 
 

@@ -4,8 +4,10 @@ import shutil
 
 import numpy as np
 import pytest
-from flatline.runs.listing import COLUMNS, Listing, at_constant_level, list_runs, recorded_mark
+from flatline.diagnostics.lwlrap import at_constant_level
+from flatline.runs.listing import COLUMNS, Listing, list_runs, recorded_mark
 from flatline.runs.log import RunLog
+from flatline.runs.run import Run
 
 INFO = {
     "recipe": {"model": {"architecture": "cgrnn", "head": "mean"}, "seed": 7, "iterations": 40},
@@ -182,3 +184,43 @@ def test_a_seed_of_64_bits_is_listed_beside_a_run_without_one(tmp_path):
     listed = list_runs(tmp_path).set_index("name")["seed"]
     assert (listed["large"], listed["small"]) == (2**64 - 3, 7)
     assert listed.isna()["none"]
+
+
+def evaluated(path, scores, **given):
+    log = RunLog(path, **given)
+    for number, score in enumerate(scores):
+        log.append_evaluation({"iteration": number, "wall_time": 1.0, "lwlrap": score, "loss": number})
+    return log
+
+
+@pytest.mark.parametrize("close", [True, False])
+def test_the_best_of_many_evaluations_and_the_last_are_those_of_all_rows(tmp_path, close):
+    scores = np.random.default_rng(0).random(2500).astype(np.float32)
+    scores[::3] = np.nan
+    log = evaluated(tmp_path / "many", scores.tolist())
+    if close:
+        log.close()
+    row = list_runs(tmp_path).iloc[0]
+    assert (row["best_lwlrap"], row["lwlrap"], row["loss"]) == (np.nanmax(scores), scores[-1], 2499)
+    log.close()
+
+
+def test_scores_that_were_never_recorded_are_missing(tmp_path):
+    evaluated(tmp_path / "nan", [np.nan, np.nan]).close()
+    log = RunLog(tmp_path / "none")
+    log.append_evaluation({"iteration": 0, "loss": 1.0})
+    log.close()
+    listed = list_runs(tmp_path).set_index("name")
+    assert listed["best_lwlrap"].isna().all()
+    assert listed["lwlrap"].isna().all()
+    assert listed["loss"].tolist() == [1.0, 1.0]
+
+
+def test_a_run_that_goes_on_has_not_ended(tmp_path):
+    evaluated(tmp_path / "run", [0.5]).close("interrupted")
+    assert list_runs(tmp_path)["seconds"][0] >= 0
+    assert "ended" in Run(tmp_path / "run").info
+    log = RunLog(tmp_path / "run", resume=True)
+    assert "ended" not in Run(tmp_path / "run").info
+    log.close()
+    assert "ended" in Run(tmp_path / "run").info

@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
+from flatline.runs.log import RunLog
 from flatline.runs.map_log import FULL_MAPS, MapLog, Rule, clip_folder, clip_name, keep_maps
 from flatline.runs.maps import MapReader
+from flatline.runs.run import Run
 
 
 def one(frames=4, classes=3):
@@ -88,3 +90,19 @@ def test_what_a_killed_writer_left_is_sealed_by_the_next(tmp_path):
     maps.append(0, one(), "a.wav")
     MapLog(tmp_path, lambda: 1)
     assert len(list((tmp_path / "maps" / "a.wav").glob("*.parquet"))) == 1
+
+
+def test_maps_that_were_left_out_before_a_resume_are_counted_on(tmp_path):
+    log = RunLog(tmp_path / "run", map_bytes=400)
+    for iteration in range(300):
+        log.append_maps(iteration, {"attention": np.zeros((5, 1))})
+    log.close("interrupted")
+    before = Run(tmp_path / "run").info["maps_left_out"]["mean"]
+    log = RunLog(tmp_path / "run", resume=True, map_bytes=400)
+    assert log.info["maps_left_out"]["mean"] == before
+    for iteration in range(300, 600):
+        log.append_maps(iteration, {"attention": np.zeros((5, 1))})
+    log.close()
+    run = Run(tmp_path / "run")
+    assert before > 100
+    assert run.info["maps_left_out"]["mean"] + len(run.map_iterations()) == 600

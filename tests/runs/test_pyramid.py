@@ -27,7 +27,7 @@ def seal(path, first, n):
     (path / "iterations").mkdir(exist_ok=True)
     table, name = rows(first, n), f"{first:09d}-{first + n - 1:09d}.parquet"
     write_whole(table, path / "iterations", name)
-    pyramid.write(path / "pyramid", table, name)
+    pyramid.write(path / "pyramid")
 
 
 def sealed(path, total, size=100):

@@ -4,7 +4,15 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from flatline.runs import segments
-from flatline.runs.segments import open_segment, read_segment, segment_at, segment_files, tail_segments, write_whole
+from flatline.runs.segments import (
+    open_segment,
+    read_segment,
+    row_groups,
+    segment_at,
+    segment_files,
+    tail_segments,
+    write_whole,
+)
 
 TABLE = pa.table({"iteration": [0, 1, 2]})
 
@@ -67,12 +75,14 @@ def test_the_tail_is_listed_until_two_listings_agree(tmp_path, monkeypatch):
 
 
 def test_a_file_appears_whole_or_not_at_all(tmp_path, monkeypatch):
-    def fail(table, file, **options):
-        file.write(b"half")
+    real = segments.pq.ParquetWriter.write_table
+
+    def fail(writer, table, rows):
+        real(writer, table, rows)
         assert all(name.startswith(".") for name in os.listdir(tmp_path))
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(segments.pq, "write_table", fail)
+    monkeypatch.setattr(segments.pq.ParquetWriter, "write_table", fail)
     with pytest.raises(OSError, match="No space"):
         write_whole(TABLE, tmp_path, "000-002.parquet")
     assert os.listdir(tmp_path) == []
@@ -81,13 +91,16 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path, monkeypatch):
 def test_a_file_may_be_written_in_another_folder_so_that_none_is_half_there_even_by_a_hidden_name(
     tmp_path, monkeypatch
 ):
-    def look(table, file, **options):
+    real = segments.pq.ParquetWriter.write_table
+
+    def look(writer, table, rows):
+        real(writer, table, rows)
         assert os.listdir(tmp_path / "sealed") == []
         assert os.listdir(tmp_path / "tail") == [".000-002.parquet"]
 
     for name in ("sealed", "tail"):
         (tmp_path / name).mkdir()
-    monkeypatch.setattr(segments.pq, "write_table", look)
+    monkeypatch.setattr(segments.pq.ParquetWriter, "write_table", look)
     write_whole(TABLE, tmp_path / "sealed", "000-002.parquet", via=tmp_path / "tail")
     assert (os.listdir(tmp_path / "sealed"), os.listdir(tmp_path / "tail")) == (["000-002.parquet"], [])
 
@@ -108,3 +121,12 @@ def test_only_the_columns_that_are_there_are_read(tmp_path):
     assert read_segment(tmp_path / "0-2.parquet", ["iteration", "rho"]).column_names == ["iteration"]
     with open_segment(tmp_path / "0-2.parquet") as file:
         assert file.num_row_groups == 2
+
+
+def test_a_file_of_several_tables_has_them_in_row_groups_and_one_without_rows_is_none(tmp_path):
+    assert write_whole((TABLE for _ in range(3)), tmp_path, "000-008.parquet", group_rows=2) == 3 * TABLE.num_rows
+    groups = list(row_groups(tmp_path / "000-008.parquet"))
+    assert [group.num_rows for group in groups] == [2, 1] * 3
+    assert pa.concat_tables(groups).equals(pa.concat_tables([TABLE] * 3))
+    assert write_whole([TABLE.slice(0, 0)], tmp_path, "009-009.parquet") == 0
+    assert os.listdir(tmp_path) == ["000-008.parquet"]

@@ -64,7 +64,7 @@ def record(path, total, *, size=700, late=3000, gaps=True, build=True):
         table, name = rows(chosen, late), f"{chosen[0]:09d}-{chosen[-1]:09d}.parquet"
         write_whole(table, path / "iterations", name)
         if build:
-            pyramid.write(path / "pyramid", table, name)
+            pyramid.write(path / "pyramid")
         at += len(chosen)
     name = f"{tail[0]:09d}-{tail[-1]:09d}.000000-000000.parquet"
     write_whole(rows(tail, late), path / "tail" / "iterations", name)
@@ -176,8 +176,7 @@ def test_a_run_without_a_pyramid_and_one_that_lacks_files_of_it_read_the_same(tm
 def test_the_next_segment_takes_in_those_that_the_pyramid_lacks(tmp_path):
     path = record(tmp_path / "a", 6000, build=False)
     assert not (path / "pyramid").exists()
-    last = segments_in(path / "iterations")[-1].path
-    pyramid.write(path / "pyramid", segments.read_segment(last), last.name)
+    pyramid.write(path / "pyramid")
     run = Run(path)
     check(run, raw(run), 0, 5999, 40)
     assert pyramid.level_files(path / "pyramid", pyramid.FINEST)[0].first == 0
@@ -200,7 +199,7 @@ def test_rows_that_were_taken_away_are_told_no_more(tmp_path):
         if segment.last > kept.last:
             table = rows(np.arange(segment.first, segment.last + 1), 0)
             write_whole(table, path / "iterations", segment.path.name)
-            pyramid.write(path / "pyramid", table, segment.path.name)
+            pyramid.write(path / "pyramid")
     run = Run(path)
     check(run, raw(run), 0, 5999, 40)
 

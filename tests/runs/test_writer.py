@@ -1,13 +1,15 @@
 import os
 import time
+from functools import partial
 
 import numpy as np
 import pandas as pd
 import pytest
 from flatline.diagnostics.errors import RunError
 from flatline.runs import writer as module
+from flatline.runs.map_log import keep_maps
 from flatline.runs.reading import SegmentReader
-from flatline.runs.segments import segment_files, segments_in
+from flatline.runs.segments import open_segment, segment_files, segments_in
 from flatline.runs.writer import MERGED_FILES, SegmentWriter
 
 
@@ -213,7 +215,7 @@ def test_wherever_a_write_is_cut_short_no_row_is_lost_or_doubled(folders, monkey
 def test_wherever_a_deletion_is_cut_short_no_row_is_lost_or_doubled(folders, monkeypatch, at, after, reopened):
     writer = SegmentWriter(*folders, flush_rows=1, seal_rows=40)
     with monkeypatch.context() as patch:
-        cut_short(patch, "_delete", after, at)
+        cut_short(patch, "delete", after, at)
         with pytest.raises(Killed):
             append(writer, *range(200))
     kept = recorded(folders)
@@ -252,7 +254,7 @@ def test_a_seal_of_thinned_rows_that_was_cut_short_is_not_repeated(folders, monk
 
     writer = SegmentWriter(*folders, flush_rows=5, seal_rows=20, keep=keep)
     with monkeypatch.context() as patch:
-        cut_short(patch, "_delete", after=False)
+        cut_short(patch, "delete", after=False)
         with pytest.raises(Killed):
             append(writer, *range(100))
     assert recorded(folders) == sorted(set(recorded(folders)))
@@ -279,9 +281,8 @@ def test_a_failed_write_keeps_the_rows_for_the_next_try(folders, monkeypatch):
 def test_whoever_asks_is_called_with_each_sealed_segment_once_it_is_visible(folders):
     seen = []
 
-    def note(table, name):
-        assert pd.read_parquet(folders[0] / name).iteration.tolist() == table.column("iteration").to_pylist()
-        seen.append(name)
+    def note():
+        seen.append(segment_files(folders[0])[-1].name)
 
     append(SegmentWriter(*folders, flush_rows=5), *range(5))  # killed
     writer = SegmentWriter(*folders, flush_rows=5, seal_rows=20, on_seal=note)
@@ -292,7 +293,7 @@ def test_whoever_asks_is_called_with_each_sealed_segment_once_it_is_visible(fold
 
 
 def test_a_fault_of_whoever_is_called_is_told_once_and_harms_nothing(folders):
-    def fail(table, name):
+    def fail():
         raise ValueError("no bins today")
 
     writer = SegmentWriter(*folders, flush_rows=5, seal_rows=20, on_seal=fail)
@@ -338,3 +339,60 @@ def test_a_tail_file_that_the_disk_garbled_under_a_living_writer_does_not_end_th
     assert len(caught) == 1
     assert (writer.gap.first, writer.gap.last, writer.gap.rows) == (0, 4, 5)
     assert recorded(folders) == list(range(5, 50))
+
+
+def test_a_large_segment_is_sealed_a_row_group_at_a_time(folders, monkeypatch):
+    monkeypatch.setattr(module, "GROUP_ROWS", 30)
+    held = []
+    real = module.joined
+    monkeypatch.setattr(module, "joined", lambda tables, columns: held.append(real(tables, columns)) or held[-1])
+    writer = SegmentWriter(*folders, flush_rows=10, seal_rows=200)
+    append(writer, *range(210))
+    assert [path.name for path in segment_files(folders[0])] == ["000000000-000000189.parquet"]
+    assert max(table.num_rows for table in held) == 30
+    assert recorded(folders) == list(range(210))
+    with open_segment(segment_files(folders[0])[0]) as file:
+        assert [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)] == [30] * 6 + [10]
+
+
+def test_a_long_run_has_few_segments_and_a_few_more_for_each_tenfold(folders, monkeypatch):
+    monkeypatch.setattr(module, "MOST_SEALED", 10**9)
+    writer = SegmentWriter(*folders, flush_rows=20, seal_rows=20, seal_share=0.05)
+    counts = []
+    for end in (300, 3000, 30_000):
+        append(writer, *range(writer.newest + 1, end))
+        counts.append(len(segment_files(folders[0])))
+    writer.close()
+    assert recorded(folders) == list(range(30_000))
+    assert counts[2] - counts[1] <= 1.1 * (counts[1] - counts[0]) + 10
+
+
+def test_thinned_rows_wait_for_others_so_that_their_files_are_few(folders):
+    keep = partial(keep_maps, full=20, per_decade=10)
+    writer = SegmentWriter(*folders, flush_rows=5, seal_rows=20, retain_rows=20, keep=keep)
+    append(writer, *range(20_000))
+    wanted = np.flatnonzero(keep(np.arange(20_000)))
+    seen = SegmentReader(*folders).table(["loss"]).column("iteration").to_numpy()
+    assert seen[seen < 19_900].tolist() == wanted[wanted < 19_900].tolist()
+    assert len(segment_files(folders[0])) <= 5  # 20 of the first, then ten for each tenfold
+    assert writer.left_out == 20_000 - len(seen)
+    writer.close()
+    assert recorded(folders)[-20:] == list(range(19_980, 20_000))
+
+
+def test_thinned_rows_of_a_killed_writer_are_there_once(folders):
+    keep = partial(keep_maps, full=20, per_decade=10)
+    append(SegmentWriter(*folders, flush_rows=5, seal_rows=20, retain_rows=20, keep=keep), *range(5000))
+    seen = SegmentReader(*folders).table([]).column("iteration").to_pylist()
+    SegmentWriter(*folders).close()
+    assert recorded(folders) == seen
+
+
+def test_sparse_rows_are_not_thinned_twice(folders):
+    """The first of each tenth of a decade stays, though the one before it was not recorded."""
+    keep = partial(keep_maps, full=20, per_decade=10)
+    writer = SegmentWriter(*folders, flush_rows=5, seal_rows=20, retain_rows=20, keep=keep)
+    append(writer, *range(0, 100_000, 7))
+    writer.close()
+    decades = {int(10 * np.log10(iteration)) for iteration in range(161, 90_000, 7)}
+    assert {int(10 * np.log10(iteration)) for iteration in recorded(folders) if 161 <= iteration < 90_000} == decades
