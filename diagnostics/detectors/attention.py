@@ -16,6 +16,12 @@ UNIFORM = 0.999
 ONE_FRAME = 0.9
 """Share of the weight that one frame has, median over the classes, from which attention sees one frame; ours."""
 
+SETTLING = 10
+"""Iterations in which no attention can have learned to look at one frame; ours."""
+
+ABRUPT = 0.5
+"""Of `ONE_FRAME` that attention which learns to look at one frame had reached five to ten iterations before; ours."""
+
 OF_ONE_CLASS = 0.9
 """Share of the weight of all classes that one has, from which classes that compete for frames have lost; ours."""
 
@@ -41,10 +47,22 @@ def detect(view: View) -> Found:
         suffix = "" if number == 0 else f".{path}"
         for variant, stretch, measured in _signs(view, kind, suffix):
             severity: Severity = "warning" if view.has_learned else "critical"
-            if variant == "one-frame" and view.has_learned and is_done(view)[-1]:
+            if (
+                variant == "one-frame"
+                and view.has_learned
+                and is_done(view)[-1]
+                and not _is_abrupt(view, suffix, stretch)
+            ):
                 severity = "info"  # what there was to learn lay in one frame
             yield found(KIND, severity, stretch, {**measured, **view.standing()}, variant=variant, where=path)
             break
+
+
+def _is_abrupt(view: View, suffix: str, stretch: Stretch) -> bool:
+    """Whether one frame had the weight from the beginning, or from one iteration to the next: no learning does that."""
+    place = int(np.searchsorted(view.iterations, stretch.first))
+    peak = view.medians(f"attention_peak{suffix}")
+    return place < SETTLING or peak is None or not np.nanmedian(peak[place - 10 : place - 5]) > ABRUPT * ONE_FRAME
 
 
 def _signs(view: View, kind: str, suffix: str) -> Iterator[tuple[str, Stretch, dict[str, float]]]:
