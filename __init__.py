@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .diagnostics.check import check
     from .diagnostics.errors import FlatlineError
     from .diagnostics.lwlrap import lrap, lwlrap, per_class_lwlrap
+    from .runs.diagnosing import diagnose
     from .runs.recording import Recorder
     from .runs.run import Run
 
@@ -23,6 +24,8 @@ __all__ = [
     "Recorder",
     "Run",
     "ablate",
+    "check",
+    "diagnose",
     "figures",
     "lrap",
     "lwlrap",
@@ -35,6 +38,7 @@ _PLACES = {
     "Run": "runs.run",
     "ablate": "diagnostics.ablation",
     "check": "diagnostics.check",
+    "diagnose": "runs.diagnosing",
     "lrap": "diagnostics.lwlrap",
     "lwlrap": "diagnostics.lwlrap",
     "per_class_lwlrap": "diagnostics.lwlrap",

@@ -66,6 +66,7 @@ def _add_training(commands: Any) -> None:
     train.add_argument(
         "--set", nargs="+", action="extend", default=[], metavar="key=value", help="change any key of the recipe"
     )
+    train.add_argument("--stop-on", choices=["critical"], help="end at a critical finding, with exit code 3")
     _add_check(commands)
     predict = _command(commands, "predict", _predict, "score clips, in Kaggle's submission form")
     predict.add_argument("name", metavar="RUN", help="a folder, or a name under the logs")
@@ -93,6 +94,13 @@ def _add_check(commands: Any) -> None:
 
 
 def _add_reading(commands: Any) -> None:
+    diagnose = _command(commands, "diagnose", _diagnose, "say what collapsed in a run, when, why, and what to do")
+    diagnose.add_argument("name", metavar="RUN", help="a folder, or a name under the logs")
+    diagnose.add_argument("--check", action="store_true", help="end with 3 if the run has collapsed")
+    form = diagnose.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print JSON and nothing else")
+    form.add_argument("--markdown", action="store_true", help="print Markdown, for an issue tracker")
+    _add_logs(diagnose)
     dashboard = _command(commands, "dashboard", _dashboard, "serve the dashboard")
     dashboard.add_argument("logs", nargs="?", type=_place, default=LOGS, metavar="LOGS", help=LOGS_HELP)
     _add_address(dashboard)
@@ -132,6 +140,15 @@ def _add_prune(commands: Any) -> None:
     prune.add_argument("--yes", action="store_true", help="do not ask")
 
 
+def _place(text: str) -> Path:
+    """A folder, or an address in a store."""
+    if "://" not in text:
+        return Path(text)
+    from .runs.places import place
+
+    return place(text)
+
+
 def _positive(kind: Any) -> Any:
     def number(text: str) -> Any:
         value = kind(text)
@@ -164,15 +181,6 @@ def _add_data(commands: Any) -> None:
     make.add_argument("--seed", type=int, default=0, metavar="N")
 
 
-def _place(text: str) -> Path:
-    """A folder, or an address in a store."""
-    if "://" not in text:
-        return Path(text)
-    from .runs.places import place
-
-    return place(text)
-
-
 def _command(commands: Any, name: str, run: Any, summary: str) -> argparse.ArgumentParser:
     command = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
     command.set_defaults(run=run)
@@ -200,8 +208,13 @@ def _train(arguments: argparse.Namespace) -> int:
         iterations=arguments.iterations,
         seed=arguments.seed,
         resume=arguments.resume,
+        stop_on=arguments.stop_on,
     )
+    if trained.stopped_by is not None:
+        _say(f"stopped at a critical finding: {trained.stopped_by}; `flatline diagnose` says more", SICK)
     print(trained.path.resolve())
+    if trained.stopped_by is not None:
+        return SICK
     return INTERRUPTED if trained.status == "interrupted" else DONE
 
 
@@ -227,6 +240,22 @@ def _predict(arguments: argparse.Namespace) -> int:
     predict(arguments.name, arguments.logs, arguments.data, arguments.output, skip_bad=arguments.skip_bad)
     print(arguments.output.resolve())
     return DONE
+
+
+def _diagnose(arguments: argparse.Namespace) -> int:
+    from .runs import diagnosing
+
+    run = diagnosing.ReadOnce(arguments.name, arguments.logs)
+    diagnosis = diagnosing.diagnose(run)
+    if arguments.json:
+        _json(diagnosing.as_dict(run, diagnosis))
+    elif arguments.markdown:
+        print(diagnosing.as_markdown(run, diagnosis), end="")
+    else:
+        from .runs.display import stdout
+
+        stdout().print(diagnosing.as_text(run, diagnosis))
+    return SICK if arguments.check and diagnosis.verdict == "collapsed" else DONE
 
 
 def _demo(arguments: argparse.Namespace) -> int:

@@ -17,14 +17,14 @@ from .ablate import Ablated, ablatable, ablate_run
 from .check import check_recipe
 from .display import ERRORS, SCORES, counting, fitted, number, stdout, training
 from .log import claim
-from .recipe import Recipe, RecipeError, load_recipe
-from .run import Run
-from .task import Task, prepare
 from .moving import remove
 from .places import is_remote
+from .recipe import Recipe, RecipeError, load_recipe
+from .run import Run
+from .run_folder import check_store
+from .task import Task, prepare
 from .train import Trained
 from .train import train as train_recipe
-from .run_folder import check_store
 
 GIVEN_UP = {"same class\non top": 18, "gradient\nend/peak": 18, "what came of it": 12}
 """Columns of the story's table that a narrow terminal does not show (see `fitted`)."""
@@ -40,23 +40,30 @@ def train(
     iterations: int | None,
     seed: int | None,
     resume: str | None = None,
+    stop_on: str | None = None,
 ) -> Trained:
     """Train by a recipe given by name or file, or go on with a run; without a data root, on the embedded data."""
     if resume is not None:
         if name is not None:
             raise RecipeError(f"--name {name} is for a new run, and --resume goes on with one; leave one of them out")
-        return _resume(resume, recipe, data, logs, settings, iterations=iterations, seed=seed)
+        return _resume(resume, recipe, data, logs, settings, stop_on, iterations=iterations, seed=seed)
     if recipe is None:
         raise RecipeError("there is no RECIPE (flatline train); give one of `flatline recipes`, or --resume RUN")
     wanted = load_recipe(recipe, settings, iterations=iterations, seed=seed)
     check_writable(logs)
     task = _prepared(wanted, embedded_data() if data is None else data)
     with training(wanted.iterations) as watch:
-        return train_recipe(wanted, task, logs, name=name, watch=watch)
+        return train_recipe(wanted, task, logs, name=name, watch=watch, stop_on=stop_on)
 
 
 def _resume(
-    address: str, recipe: str | None, data: Path | None, logs: Path, settings: list[str], **overrides: int | None
+    address: str,
+    recipe: str | None,
+    data: Path | None,
+    logs: Path,
+    settings: list[str],
+    stop_on: str | None,
+    **overrides: int | None,
 ) -> Trained:
     """Go on with a run on the data that it was trained on, wherever it says they are, or `data` is."""
     run = resuming.run_to_resume(address, logs)
@@ -67,7 +74,7 @@ def _resume(
     check_writable(run.path)
     task = _prepared(wanted, _data_of(run) if data is None else data)
     with training(wanted.iterations) as watch:
-        return resuming.resume(run, wanted, task, watch=watch)
+        return resuming.resume(run, wanted, task, watch=watch, stop_on=stop_on)
 
 
 def _data_of(run: Run) -> Path:
@@ -189,6 +196,9 @@ def check_writable(logs: Path) -> None:
 
     Raises RunError.
     """
+    if is_remote(logs):
+        check_store(logs)
+        return
     there = next(folder for folder in (logs, *logs.absolute().parents) if os.path.exists(folder))
     if not os.path.isdir(there):
         raise RunError(f"no run can be made in {logs} ({there} is a file); choose another folder with --logs")
@@ -212,6 +222,3 @@ def check_data(root: Path) -> list[Problem]:
     """Everything that is wrong with a data set, notes last."""
     with counting("clips checked") as progress:
         return check_dataset(root, progress=progress)
-    if is_remote(logs):
-        check_store(logs)
-        return

@@ -17,12 +17,12 @@ from .addresses import LOGS, find_run
 from .columns import matrix, widest
 from .map_log import MEAN, clip_folder, clip_name
 from .maps import MapReader
-from .reading import SegmentReader, is_numeric
-from .window import POINTS, WindowReader
 from .places import absolute, is_remote, place
-from .window_table import window_table
+from .reading import SegmentReader, is_numeric
 from .run_folder import read_info
 from .store_lock import is_locked
+from .window import POINTS, WindowReader
+from .window_table import window_table
 
 BY_PARAMETER = ("gradient_norm", "weight_norm", "update_ratio")
 BY_GATE = tuple(f"gate_{name}" for name in BY_PARAMETER)
@@ -34,10 +34,10 @@ BY_CLASS = (
 
 EVALUATION_COLUMNS = ("lwlrap", "lrap", "loss", "chance", "constant")
 
-PARAMETER_COLUMNS = ("gradient_norm", "weight_norm", "update_ratio")
-
 ASKED_S = 2.0
 """Seconds for which what a store said of run.json stands: nearly everything asks for it, and each time is a request."""
+
+PARAMETER_COLUMNS = ("gradient_norm", "weight_norm", "update_ratio")
 
 
 class Run:
@@ -251,6 +251,11 @@ class Run:
         return self._lists(self._evaluations, "class_lwlrap", self.classes)
 
     @property
+    def evaluation_positives(self) -> pd.DataFrame:
+        """Clips with each class that an evaluation had: iteration x class."""
+        return self._lists(self._evaluations, "class_positives", self.classes)
+
+    @property
     def map_names(self) -> list[str]:
         """Names of the recorded maps."""
         return list(self.info.get("maps", {}))
@@ -334,7 +339,7 @@ class Run:
         index = pd.Index(table.column("iteration").to_numpy(), name="iteration")
         if not pa.types.is_list(table.column(column).type):
             return pd.DataFrame(np.nan, index=index, columns=labels, dtype=np.float32)
-        return pd.DataFrame(matrix(table.column(column), len(labels)), index=index, columns=labels)
+        return pd.DataFrame(matrix(table.column(column), len(labels)), index=index, columns=labels, copy=False)
 
 
 def _event(line: bytes) -> dict[str, Any] | None:
