@@ -113,7 +113,7 @@ def _write(level: Path, bins: Bins, first: int, last: int) -> None:
     for name, series in bins.columns.items():
         kinds = zip(STATISTICS, (series.low, series.high, series.mean, series.count), strict=True)
         columns |= {f"{name}.{statistic}": _array(values) for statistic, values in kinds}
-    write_whole(pa.table(columns), level, f"{first:09d}-{last:09d}.parquet")
+    write_whole(pa.table(columns), level, f"{first:09d}-{last:09d}.parquet", lasting=True)
 
 
 def _array(values: np.ndarray) -> pa.Array:

@@ -285,7 +285,8 @@ class SegmentWriter:
         if left:
             name = f"{left[0][0].first:09d}-{left[-1][0].last:09d}.parquet"  # of thinned rows too: they are done
             groups = self._groups(left) if table is None else table
-            if write_whole(groups, self.sealed, name, self.group_rows, via=self.tail, fsync=self.fsync):
+            options = {"via": self.tail, "fsync": self.fsync, "lasting": True}
+            if write_whole(groups, self.sealed, name, self.group_rows, **options):
                 self._tell_sealed(name)
             self._sealed_to = left[-1][0].last
         self._state = _State(self._state.tail[len(taken) :], self._state.number, self._state.rows)

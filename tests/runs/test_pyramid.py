@@ -109,11 +109,11 @@ def _fails_at(fold):
     """`write_whole` that dies as the fold of that number would write the next width."""
     real, seen = pyramid.write_whole, []
 
-    def fails(table, level, name):
+    def fails(table, level, name, **options):
         seen.extend([level] if level.name == "64" else [])
         if len(seen) == fold:
             raise OSError("killed")
-        real(table, level, name)
+        real(table, level, name, **options)
 
     return fails
 

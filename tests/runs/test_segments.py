@@ -1,5 +1,6 @@
 import os
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
@@ -130,3 +131,24 @@ def test_a_file_of_several_tables_has_them_in_row_groups_and_one_without_rows_is
     assert pa.concat_tables(groups).equals(pa.concat_tables([TABLE] * 3))
     assert write_whole([TABLE.slice(0, 0)], tmp_path, "009-009.parquet") == 0
     assert os.listdir(tmp_path) == ["000-008.parquet"]
+
+
+def test_what_lasts_takes_fewer_bytes_and_reads_the_same(tmp_path):
+    noise = np.random.default_rng(0).lognormal(size=(20_000, 3)).astype(np.float32)
+    lists = pa.FixedSizeListArray.from_arrays(noise[:, :2].ravel(), 2).cast(pa.list_(pa.float32()))
+    table = pa.table(
+        {"iteration": np.arange(20_000), "loss": noise[:, 2], "norm": lists, "wall_time": np.zeros(20_000)}
+    )
+    for name, lasting in (("0-1.parquet", False), ("2-3.parquet", True)):
+        write_whole(table, tmp_path, name, lasting=lasting)
+        assert read_segment(tmp_path / name).cast(table.schema).equals(table)
+        assert pd.read_parquet(tmp_path / name)["loss"].tolist() == noise[:, 2].tolist()
+    assert (tmp_path / "2-3.parquet").stat().st_size < 0.95 * (tmp_path / "0-1.parquet").stat().st_size
+    with open_segment(tmp_path / "2-3.parquet") as file:
+        group = file.metadata.row_group(0)
+        split = {group.column(at).path_in_schema: group.column(at).encodings for at in range(group.num_columns)}
+    assert {name for name, kinds in split.items() if "BYTE_STREAM_SPLIT" in kinds} == {
+        "loss",
+        "norm.list.element",
+        "wall_time",
+    }
