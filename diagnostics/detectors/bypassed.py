@@ -21,7 +21,7 @@ def detect(view: View) -> Found:
     """It learns, and the RNN carries nearly none of the score.
 
     By the ablation where there is one. Else by its states (`recurrent_state`) and by the gradient's ratio to the
-    head's, which is a suspicion: `flatline ablate` settles it.
+    head's, which is a suspicion and no more: `flatline ablate` settles it.
     """
     if not view.rnns or view.has_learned is not True:
         return
@@ -36,7 +36,7 @@ def detect(view: View) -> Found:
             measured |= {"rnn_share": share["share"], "rnn_share_low": share["low"], "rnn_share_high": share["high"]}
             yield found(KIND, "warning", stretch, measured, variant="ablated", where=rnn)
         elif dead is not None and dead.is_active and measured.get("gradient_ratio", 0.0) < GRADIENT_RATIO:
-            yield found(KIND, "warning", dead, measured, variant="suspected", where=rnn)
+            yield found(KIND, "info", dead, measured, variant="suspected", where=rnn)
             yield Undetermined(KIND, "no ablation has been made; `flatline ablate` says what the RNN carries")
 
 
