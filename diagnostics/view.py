@@ -24,7 +24,7 @@ class View:
     def __init__(self, signals: Signals) -> None:
         self.signals = signals
         self.info = signals.info
-        self.columns = lru_cache(maxsize=None)(self._columns)
+        self.columns = lru_cache(maxsize=None)(self._read)
         self.medians = lru_cache(maxsize=None)(self._medians)
 
     @cached_property
@@ -59,7 +59,7 @@ class View:
         names = [name.removeprefix(f"{signal}.") for name in self._scalars if name.startswith(f"{signal}.")]
         return [name for name in names if self.scalar(f"{signal}.{name}") is not None]
 
-    def _columns(self, column: str) -> np.ndarray | None:
+    def _read(self, column: str) -> np.ndarray | None:
         """(row, entry) of a list column: by parameter or by class; None where it was never recorded."""
         read = self.signals.by_parameter if column in BY_PARAMETER else self.signals.by_class
         try:
@@ -73,7 +73,7 @@ class View:
 
     def _medians(self, column: str, places: tuple[int, ...] = ()) -> np.ndarray | None:
         """(row,) median over the entries of a list column, or over those in some places; None where not recorded."""
-        values = self.columns(column)
+        values = self.columns(column) if column in BY_PARAMETER else self._read(column)  # of others it is all that asks
         return None if values is None else row_medians(values[:, places] if places else values)
 
     @cached_property
@@ -92,12 +92,13 @@ class View:
     @cached_property
     def training_lwlrap(self) -> np.ndarray | None:
         """(row,) lwlrap of the batch, NaN for one without labels."""
-        scores, positives = self.columns("lwlrap"), self.columns("positives")
+        scores, positives = self._read("lwlrap"), self.columns("positives")
         if scores is None or positives is None:
             return None
-        weights = np.where(np.isfinite(scores), np.nan_to_num(positives), 0.0)
+        weights = np.where(np.isnan(scores) | np.isnan(positives), 0, positives)
         with np.errstate(invalid="ignore", divide="ignore"):
-            return (np.nan_to_num(scores) * weights).sum(axis=1) / weights.sum(axis=1)
+            sums = np.einsum("re,re->r", weights, np.where(weights > 0, scores, 0))
+            return (sums / weights.sum(axis=1)).astype(np.float64)
 
     @property
     def rnns(self) -> list[str]:

@@ -69,6 +69,11 @@ class SegmentReader:
         files = self._opened(wanted)
         return pa.table({name: _stacked(files, name) for name in wanted})
 
+    def forget(self, column: str) -> None:
+        """Drop what was read of a column; asking again reads it again."""
+        for file in self._files.values():
+            file.columns.pop(column, None)
+
     def tables(self) -> list[pa.Table]:
         """Every row once, in order, a table a file, each with the columns of its own."""
         files = self._opened(self.schema().names)

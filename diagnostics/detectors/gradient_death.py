@@ -55,8 +55,10 @@ def _of_whole(view: View, total: np.ndarray) -> tuple[Stretch, str, dict[str, fl
 def _of_parts(view: View, norms: np.ndarray) -> Found:
     dead, left = {}, ~is_done(view)
     groups = modules(view.signals.parameters)
+    zeros = norms == 0
+    without = zeros | np.isnan(norms)
     for module, places in groups.items():
-        zero = (np.nan_to_num(norms[:, places]) == 0).all(axis=1) & (norms[:, places] == 0).any(axis=1)
+        zero = without[:, places].all(axis=1) & zeros[:, places].any(axis=1)
         if (stretch := sustained(view.iterations, zero & left, share=1.0)) is not None:
             dead[module] = stretch
     if dead:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..stretches import Stretch
+from ..stretches import Stretch, smoothed
 from ..view import View
 from . import recurrent_state
 from .base import newest
@@ -22,6 +22,9 @@ WINDOW = 20
 
 FALL = 0.6
 """Share of what the batches' lwlrap was above the constant level that is lost at once when labels are shuffled."""
+
+SUDDEN = 3.0
+"""Standard deviations of the loss before it by which it jumps."""
 
 CONTINUOUS = 3.0
 """Times by which outputs and updates may change across the jump; they come from weights that are as before."""
@@ -55,9 +58,11 @@ def never_learned(view: View) -> tuple[Stretch, dict[str, float]] | None:
 
 def went_wrong(view: View) -> tuple[Stretch, dict[str, float]] | None:
     """The batches' lwlrap falls to the constant level at once, while outputs stay as they are."""
-    score, loss, spread = view.training_lwlrap, view.loss, view.scalar("clip_spread")
-    ratio = median_ratio(view)
-    if score is None or loss is None or spread is None or ratio is None or len(score) < 3 * WINDOW:
+    loss, spread, ratio = view.loss, view.scalar("clip_spread"), median_ratio(view)
+    if loss is None or spread is None or ratio is None or len(loss) < 3 * WINDOW or not _ever_jumps(loss):
+        return None
+    score = view.training_lwlrap
+    if score is None:
         return None
     before, after = _means(score)
     standing = view.standing()
@@ -72,7 +77,9 @@ def went_wrong(view: View) -> tuple[Stretch, dict[str, float]] | None:
     if not level > floor + 0.1 or (level - fallen) < FALL * (level - floor) or at_end > 0.5 * (level + floor):
         return None
     same = [(spread[k - 10 : k], spread[k : k + 2]), (ratio[k - 10 : k], ratio[k : k + 1])]
-    if not all(_continuous(was, now) for was, now in same) or not _jump(loss, k) > 3 * np.nanstd(loss[k - WINDOW : k]):
+    if not all(_continuous(was, now) for was, now in same) or not _jump(loss, k) > SUDDEN * np.nanstd(
+        loss[k - WINDOW : k]
+    ):
         return None
     measured = {"lwlrap_before": float(level), "lwlrap_after": float(fallen), "loss_jump": float(_jump(loss, k))}
     return Stretch(int(view.iterations[k]), view.last, True), measured
@@ -85,9 +92,16 @@ def _is_dead(view: View, rnn: str) -> bool:
 
 def _means(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Means of the `WINDOW` rows before and from each row on, for rows that have both."""
-    windows = np.lib.stride_tricks.sliding_window_view(values, WINDOW)
-    means = np.nanmean(windows, axis=1)
+    means = smoothed(values, WINDOW)[WINDOW - 1 :]
     return means[:-WINDOW], means[WINDOW:]
+
+
+def _ever_jumps(loss: np.ndarray) -> bool:
+    """Whether the loss jumps anywhere, which is known before 100,000 rows of scores by class are read."""
+    windows = np.lib.stride_tricks.sliding_window_view(loss, WINDOW)[:-5]
+    means = smoothed(loss, 5)
+    jumps = means[WINDOW + 4 :] - means[WINDOW - 1 : -5]
+    return bool((jumps > SUDDEN * np.nanstd(windows, axis=1)).any())
 
 
 def _jump(loss: np.ndarray, at: int) -> float:

@@ -1,10 +1,13 @@
-"""A small net, its optimiser and a loop, for everything that records."""
+"""A small net, its optimiser and a loop, for everything that records; runs in memory, for everything that judges."""
 
 from collections.abc import Iterator
 from types import SimpleNamespace
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
+from flatline.diagnostics.errors import unknown
 from flatline.diagnostics.readback import on_host
 from flatline.diagnostics.signals import Batch
 
@@ -121,3 +124,165 @@ def collected(signal, batch=None) -> dict:
 @pytest.fixture(name="collected")
 def _collected():
     return collected
+
+
+N, K = 400, 12
+
+PARAMETERS = {
+    "conv.weight": "conv",
+    "conv.bias": "conv",
+    "gru.weight_ih_l0": "rnn",
+    "gru.weight_hh_l0": "rnn",
+    "looks.weight": "attention",
+    "head.weight": "head",
+    "head.bias": "head",
+}
+
+N_FRAMES = 16
+
+WIDTHS = {
+    **dict.fromkeys(("gradient_norm", "weight_norm", "update_ratio"), len(PARAMETERS)),
+    **dict.fromkeys(("lwlrap", "positives", "evaluation.class_lwlrap", "evaluation.class_positives"), K),
+    **dict.fromkeys(("attention_entropy", "attention_peak", "attention_sum"), K),
+    "hidden_gradient": N_FRAMES,
+}
+"""Lengths of the lists of those columns that hold lists, by what their names begin with."""
+
+
+def healthy() -> dict:
+    """What a net that learns within 400 iterations shows: a column each, by row or one value for all rows."""
+    at = np.arange(N)
+    learned = 1 - np.exp(-at / 60)
+    positives = np.full((N, K), 3.0)
+    positives[at, at % K] = 0
+    return {
+        "loss": 0.7 - 0.5 * learned,
+        "label_entropy": 0.35,
+        "ln2_distance": 0.5 * learned,
+        "rho": 0.8,
+        "learning_rate": 1e-3,
+        "gradient_norm_total": 1.0 - 0.4 * learned,
+        "gradient_norm_unclipped": np.nan,
+        "nonfinite_gradients": 0.0,
+        "output_min": -1.0 - 3 * learned,
+        "output_max": 0.5 + 3 * learned,
+        "clip_spread": 0.1 + learned,
+        "class_spread": 1.0,
+        "rank_agreement": 1.0 - 0.4 * learned,
+        "top_class_share": 1.0 - 0.8 * learned,
+        "saturation.gru": 0.2,
+        "hidden_spread.gru": 0.3 + 0.1 * learned,
+        "zero_share.conv": 0.5,
+        "activation_saturation.looks": 0.1,
+        "input_spread": 1.0,
+        "input_scale": 1.0,
+        "nonfinite_inputs": 0.0,
+        "target_min": 0.0,
+        "target_max": 1.0,
+        "gradient_norm": 0.3,
+        "weight_norm": 2.0,
+        "update_ratio": 1e-3,
+        "lwlrap": np.where(positives > 0, 0.3 + 0.5 * learned[:, None], np.nan),
+        "positives": positives,
+        "attention_entropy": 0.8,
+        "attention_peak": 0.2,
+        "attention_sum": 0.95,
+        "hidden_gradient.gru": np.linspace(0.5, 1, 16),
+        "evaluation.lwlrap": np.linspace(0.3, 0.8, 5),
+        "evaluation.chance": 0.26,
+        "evaluation.constant": 0.3,
+        "evaluation.tie_share": 0.0,
+        "evaluation.class_lwlrap": np.linspace(0.5, 1, K),
+        "evaluation.class_positives": 20.0,
+    }
+
+
+def filled(name: str, value, n: int) -> np.ndarray:
+    """(row,) or (row, entry) float32 of a column: of one value for all, one a row, one an entry, or all of them."""
+    width = WIDTHS.get(name if name.startswith("evaluation.") else name.partition(".")[0])
+    value = np.asarray(value, dtype=bool if name == "skipped" else np.float32)
+    if width is None:
+        return np.broadcast_to(value, n)
+    return np.broadcast_to(value[:, None] if value.shape == (n,) else value, (n, width))
+
+
+class Made:
+    """A run in memory, as detectors read it (`recorded.Signals`)."""
+
+    def __init__(self, columns: dict, iterations, evaluated, info: dict, status: str, events: list) -> None:
+        self.columns, self.info, self.status, self._events = columns, info, status, events
+        self._iterations, self._evaluated = (pd.Index(at, name="iteration") for at in (iterations, evaluated))
+        self.parameters, self.parts = list(info["parts"]), info["parts"]
+        self.classes = [f"class {number}" for number in range(K)]
+
+    def _lists(self, name: str, labels: list | None = None) -> pd.DataFrame:
+        if name not in self.columns:
+            raise unknown("column", name, self.columns, "a run in memory")
+        index = self._evaluated if name.startswith("evaluation.") else self._iterations
+        return pd.DataFrame(self.columns[name], index, labels)
+
+    def _scalars(self, prefix: str, index: pd.Index) -> pd.DataFrame:
+        of_evaluations = prefix == "evaluation."
+        named = {name: values for name, values in self.columns.items() if values.ndim == 1}
+        named = {name: named[name] for name in named if name.startswith("evaluation.") == of_evaluations}
+        return pd.DataFrame({name.removeprefix(prefix): values for name, values in named.items()}, index)
+
+    @property
+    def scalars(self) -> pd.DataFrame:
+        return self._scalars("", self._iterations)
+
+    def by_parameter(self, column: str) -> pd.DataFrame:
+        return self._lists(column, self.parameters)
+
+    def by_class(self, column: str) -> pd.DataFrame:
+        return self._lists(column)
+
+    def hidden_gradients(self, rnn: str, *, direct: bool = False) -> pd.DataFrame:
+        return self._lists(f"hidden_gradient.{rnn}")
+
+    @property
+    def evaluation_scalars(self) -> pd.DataFrame:
+        return self._scalars("evaluation.", self._evaluated)
+
+    @property
+    def evaluation_lwlrap(self) -> pd.DataFrame:
+        return self._lists("evaluation.class_lwlrap")
+
+    @property
+    def evaluation_positives(self) -> pd.DataFrame:
+        return self._lists("evaluation.class_positives")
+
+    @property
+    def ablations(self) -> pd.DataFrame:
+        table = self.evaluation_scalars
+        return table.loc[:, [name.startswith("ablation.") for name in table]]
+
+    def events(self) -> list:
+        return self._events
+
+
+def made(changes=None, *, rows=slice(None), iterations=None, evaluated=None, status="finished", events=(), **info):
+    """A healthy run of 400 iterations, changed.
+
+    changes : columns by name, as `filled` takes them; None is "not recorded"
+    rows : those of the 400 that are kept; iterations : their numbers, None 0, 1, 2 ...
+    evaluated : iterations of the evaluations, at most five
+    info : what run.json says, in place of what it says of a healthy run
+    """
+    columns = {name: value for name, value in {**healthy(), **(changes or {})}.items() if value is not None}
+    evaluated = np.array(range(0, 401, 100) if evaluated is None else evaluated, dtype=np.int64)
+    cut = {
+        name: filled(name, value, 5)[: len(evaluated)]
+        if name.startswith("evaluation.")
+        else filled(name, value, N)[rows]
+        for name, value in columns.items()
+    }
+    iterations = np.arange(N)[rows] if iterations is None else np.asarray(iterations, dtype=np.int64)
+    known = {"loss_kind": "bce-with-logits", "output_kind": "logits", "parts": PARAMETERS, "signals": {}}
+    known["maps"] = {"looks": "softmax-time"}
+    return Made(cut, iterations, evaluated, {**known, **info}, status, list(events))
+
+
+@pytest.fixture(name="made")
+def _made():
+    return made
