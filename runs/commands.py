@@ -15,6 +15,7 @@ from . import predict as prediction
 from . import resume as resuming
 from .ablate import Ablated, ablatable, ablate_run
 from .check import check_recipe
+from .diagnosing import COLOURS
 from .display import ERRORS, SCORES, counting, fitted, number, stdout, training
 from .log import claim
 from .moving import remove
@@ -26,7 +27,7 @@ from .task import Task, prepare
 from .train import Trained
 from .train import train as train_recipe
 
-GIVEN_UP = {"same class\non top": 18, "gradient\nend/peak": 18, "what came of it": 12}
+GIVEN_UP = {"same class\non top": 18, "gradient\nend/peak": 18, "verdict": 12}
 """Columns of the story's table that a narrow terminal does not show (see `fitted`)."""
 
 
@@ -161,14 +162,14 @@ def story_table(chapters: list[story.Chapter], width: int) -> Table:
     columns |= {
         "gradient\nend/peak": [Text(number(chapter.gradient_end)) for chapter in chapters],
         "same class\non top": [Text(f"{chapter.top_class_share:.0%}") for chapter in chapters],
-        "what came of it": [_outcome(chapter) for chapter in chapters],
+        "verdict": [_outcome(chapter) for chapter in chapters],
     }
     right = [heading for heading in columns if heading[0] not in "rw"]
     return fitted(columns, width, given_up=GIVEN_UP, right=right)
 
 
 def _outcome(chapter: story.Chapter) -> Text:
-    return Text("learns", "green") if chapter.learnt else Text("at the constant level", "red")
+    return Text(chapter.outcome, COLOURS[chapter.verdict])
 
 
 def import_events(events: Path, logs: Path, name: str | None) -> Path:

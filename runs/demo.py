@@ -12,6 +12,7 @@ from ..data.cache import cache_root, n_cores
 from ..data.make import VERSION
 from ..diagnostics.errors import FlatlineError
 from ..diagnostics.lwlrap import at_constant_level
+from .diagnosing import diagnose
 from .run import Run
 
 STORY = ("story-double-sigmoid", "story-plain", "story-attention", "story-prior-bias")
@@ -47,6 +48,7 @@ class Chapter:
 
     gradient_end : mean over the last 20 iterations of the tensors' mean gradient norm, as a share of its peak
     top_class_share : share of the last batch's clips that have the same class on top
+    verdict, cause : of its diagnosis
     """
 
     recipe: str
@@ -56,6 +58,13 @@ class Chapter:
     constant: float
     gradient_end: float
     top_class_share: float
+    verdict: str
+    cause: str | None
+
+    @property
+    def outcome(self) -> str:
+        """The verdict, and the cause where there is one."""
+        return self.verdict if self.cause is None else f"{self.verdict}: {self.cause}"
 
     @property
     def learnt(self) -> bool:
@@ -101,7 +110,7 @@ def tell_story(
 
 def chapter(recipe: str, run: Run) -> Chapter:
     """The table's row of a finished run."""
-    last = run.evaluations.iloc[-1]
+    last, diagnosis = run.evaluations.iloc[-1], diagnose(run)
     norms = run.series("gradient_norm_mean")
     return Chapter(
         recipe,
@@ -111,6 +120,8 @@ def chapter(recipe: str, run: Run) -> Chapter:
         float(last.constant),
         float(norms.iloc[-20:].mean() / norms.max()),
         float(run.series("top_class_share").iloc[-1]),
+        diagnosis.verdict,
+        diagnosis.cause,
     )
 
 

@@ -12,7 +12,7 @@ from flatline.runs.commands import make_data
 from flatline.runs.demo import Chapter, embedded_data, tell_story
 from flatline.runs.recipe import recipe_names
 
-HEADINGS = ("recipe", "lwlrap", "chance", "constant", "gradient end/peak", "same class on top", "what came of it")
+HEADINGS = ("recipe", "lwlrap", "chance", "constant", "gradient end/peak", "same class on top", "verdict")
 
 
 def table(chapters: list[Chapter]) -> str:
@@ -20,10 +20,8 @@ def table(chapters: list[Chapter]) -> str:
     lines = [HEADINGS, ("---", *["---:"] * 5, "---")]
     for chapter in chapters:
         scores = (chapter.lwlrap, chapter.chance, chapter.constant, chapter.gradient_end)
-        came = "learns" if chapter.learnt else "at the constant level"
-        lines.append(
-            (f"`{chapter.recipe}`", *(f"{score:.3f}" for score in scores), f"{chapter.top_class_share:.0%}", came)
-        )
+        cells = (f"`{chapter.recipe}`", *(f"{score:.3f}" for score in scores), f"{chapter.top_class_share:.0%}")
+        lines.append((*cells, chapter.outcome))
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 

@@ -26,8 +26,8 @@ def test_a_run_that_fails_is_told_with_its_last_words(tiny_data, tmp_path):
         demo.tell_story(("story-plane",), tiny_data, tmp_path, 1, lambda *row: None)
 
 
-def row(lwlrap):
-    return demo.Chapter("story-plain", "logs/story-plain", lwlrap, 0.06, 0.07, 0.01, 1.0)
+def row(lwlrap, verdict="collapsed", cause="saturation-plateau"):
+    return demo.Chapter("story-plain", "logs/story-plain", lwlrap, 0.06, 0.07, 0.01, 1.0, verdict, cause)
 
 
 def test_a_score_within_the_margin_of_the_constant_level_has_not_learnt():
@@ -37,15 +37,15 @@ def test_a_score_within_the_margin_of_the_constant_level_has_not_learnt():
 
 def shown(width):
     console = Console(width=width, record=True, file=io.StringIO())
-    console.print(story_table([row(0.0712), row(0.4)], width))
+    console.print(story_table([row(0.0712), row(0.4, "healthy", None)], width))
     return console.export_text()
 
 
 def test_the_table_shows_each_score_beside_chance_and_constant_level():
     first, second = [line for line in shown(140).splitlines() if "story-plain" in line]
     assert "0.071   0.060     0.070" in first
-    assert "at the constant level" in first
-    assert "learns" in second
+    assert "collapsed: saturation-plateau" in first
+    assert "healthy" in second
 
 
 @pytest.mark.parametrize("width", [50, 60, 80, 120])
