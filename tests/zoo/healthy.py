@@ -22,9 +22,9 @@ HEALTHY: dict[str, dict[str, dict[str, Any]]] = {
         "clipped": {"clip": 0.5},
         "cosine": {"schedule": "cosine"},
         "decayed": {"optimizer": "adamw", "weight_decay": 0.05},
-        "without-prior-bias": {"prior_bias": False, "iterations": 320},
+        "without-prior-bias": {"prior_bias": False, "iterations": 320, "learning_rate": 8e-3},
         "absent-class": {"absent_class": True},
-        "small-batches": {"batch": 4, "learning_rate": 3e-3, "iterations": 280},
+        "small-batches": {"batch": 4, "learning_rate": 4e-3, "iterations": 320, "n_classes": 6},
     },
     "words": {
         "plain": {},
@@ -75,9 +75,9 @@ HEALTHY: dict[str, dict[str, dict[str, Any]]] = {
     "chirps": {
         "plain": {},
         "attention": TIME,
-        "order": {"head": "input-attention", "order_only": True, "n_classes": 8, "iterations": 320},
+        "order": {"head": "input-attention", "order_only": True, "n_classes": 8, "iterations": 320, "noise": 0.1},
         "many-classes": {**MANY, "n_classes": 30, "noise": 0.2, "learning_rate": 8e-3},
-        "sixty-classes": {**SIXTY, "learning_rate": 8e-3},
+        "sixty-classes": {**SIXTY, "iterations": 360, "learning_rate": 6e-3},
         "three-classes": {"n_classes": 3, "labels": 1.3},
         "frame-dropout": {"dropout": 0.5},
         "label-noise": {"label_noise": 0.2},

@@ -36,7 +36,7 @@ PLACEMENTS = {
     "detached-hidden": "words shapes topics waves",
     "detached-features": "bands chirps",
     "optimizer-of-a-copy": "words bands recall chirps",
-    "attention-flattened": "words:attention bands:attention topics:long chirps:attention topics:long@70",
+    "attention-flattened": "words:attention words:attention/1 topics:long topics:long@70",
     "attention-on-one-frame": "words:attention bands:attention topics:long chirps:attention "
     "words:attention@90 topics:long@80",
     "attention-on-padding": "words:attention topics words:attention@70 topics:long@70",
