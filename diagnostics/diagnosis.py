@@ -77,7 +77,8 @@ def diagnose(signals: Signals, detectors: Mapping[str, Any] = DETECTORS) -> Diag
     view = View(signals)
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore", RuntimeWarning)  # of means of nothing: what was not recorded is NaN
-        said = [entry for detect in detectors.values() for entry in detect(view)] if len(view.iterations) else []
+        is_empty = not len(view.iterations) and not len(view.evaluations)
+        said = [] if is_empty else [entry for detect in detectors.values() for entry in detect(view)]
         findings = [advised(_patient(entry, view)) for entry in said if isinstance(entry, Finding)]
         findings = [finding for finding in findings if not is_left_over(finding, findings)]
         cause = cause_of(findings)
@@ -109,12 +110,13 @@ def _patient(finding: Finding, view: View) -> Finding:
 def _ordered(findings: list[Finding], cause: Cause | None) -> tuple[Finding, ...]:
     """The cause first, then by severity and onset."""
     first = [] if cause is None else [cause.finding]
-    rest = [
-        f
-        for f in findings
-        if not first or (f.kind, f.variant, f.onset) != (first[0].kind, first[0].variant, first[0].onset)
-    ]
+    same = [_place(finding) for finding in first]  # not itself, where it is over and told as critical as it was
+    rest = [finding for finding in findings if _place(finding) not in same]
     return (*first, *sorted(rest, key=lambda f: (SEVERITIES.index(f.severity), not f.is_active, f.onset)))
+
+
+def _place(finding: Finding) -> tuple[str, str, str, int]:
+    return finding.kind, finding.variant, finding.where, finding.onset
 
 
 def _verdict(findings: list[Finding], missing: tuple[Undetermined, ...], iterations: int) -> str:

@@ -11,6 +11,9 @@ from .errors import unknown
 MOST = 2000
 """Rows that are kept: 6 MB at the standard level for 60 parameters and 80 classes."""
 
+COORDINATES = ("iteration", "epoch", "wall_time")
+"""The row's own, which are no signals."""
+
 
 class History:
     """What was recorded so far, as detectors read it (`recorded.Signals`); older rows are thinned, the newest are
@@ -120,10 +123,9 @@ class History:
 
 
 def _scalars(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    names = [name for name in _names(rows) if name not in ("iteration", "epoch", "wall_time")]
-    values = {name: [row.get(name, np.nan) for row in rows] for name in names}
-    scalar = {name: column for name, column in values.items() if np.ndim(next(v for v in column if v is not None)) == 0}
-    return pd.DataFrame(scalar, index=_index(rows))
+    newest = {name: value for row in (*rows[:1], *rows[-1:]) for name, value in row.items()}
+    names = [name for name in _names(rows) if np.ndim(newest[name]) == 0 and name not in COORDINATES]
+    return pd.DataFrame({name: [row.get(name, np.nan) for row in rows] for name in names}, index=_index(rows))
 
 
 def _names(rows: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -203,7 +203,8 @@ def filled(name: str, value, n: int) -> np.ndarray:
     value = np.asarray(value, dtype=bool if name == "skipped" else np.float32)
     if width is None:
         return np.broadcast_to(value, n)
-    return np.broadcast_to(value[:, None] if value.shape == (n,) else value, (n, width))
+    value = value[:, None] if value.shape == (n,) else value
+    return np.broadcast_to(value, (n, value.shape[1] if value.ndim == 2 and value.shape[1] > 1 else width))
 
 
 class Made:
