@@ -330,10 +330,12 @@ class Recorder:
         self._write_arrived(self._guarded("readback", self._readback.put, captured))
 
     def _write_arrived(self, arrived: list[Captured] | None) -> None:
+        found: list[Finding] = []
         for captured in arrived or ():
             row = self._rows.write(captured)
             if self._live is not None:
-                self._tell_findings(self._guarded("findings", self._live.see, row) or [])
+                found += self._guarded("findings", self._live.see, row) or []
+        self._tell_findings(found)  # all rows are written by now: what is called may raise
 
     def _watch(self, level: str | Sequence[str]) -> Live:
         live = Live(self.description, LIGHT_SHARE if level == "light" else SHARE)

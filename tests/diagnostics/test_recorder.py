@@ -146,8 +146,6 @@ def test_unknown_levels_and_losses_are_refused_with_those_that_are_known(net, op
         Recorder(net, optimizer, log=log, level="all")
     with pytest.raises(UnknownNameError, match=r"unknown loss 'mse' \(Recorder\); known: None, bce"):
         Recorder(net, optimizer, log=log, loss="mse")
-    with pytest.raises(AttachError, match=r"on_finding= needs detectors"):
-        Recorder(net, optimizer, log=log, on_finding=print)
 
 
 def test_accumulated_batches_are_pooled_into_the_row_of_their_step(net, optimizer, batch, log):
