@@ -117,7 +117,10 @@ def pooled(parts: list[Passed]) -> Passed:
         _joined([part.target for part in parts]),
         sum(part.n_clips for part in parts),
         parts[-1].unclipped_norm,
-        target_range=(min(part.target_range[0] for part in parts), max(part.target_range[1] for part in parts)),
+        target_range=(
+            float(np.fmin.reduce([part.target_range[0] for part in parts])),
+            float(np.fmax.reduce([part.target_range[1] for part in parts])),
+        ),
     )
 
 

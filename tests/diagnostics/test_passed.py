@@ -72,3 +72,41 @@ def test_what_is_passed_is_read_at_once_on_the_cpu():
     assert one.target.tolist() == [[True, False], [False, True], [False, False]]
     assert (one.n_clips, one.unclipped_norm, one.loss) == (2, 2.0, 1.0)
     assert one.outputs.dtype == np.float32
+
+
+def spans(*parts):
+    return pooled(
+        [Passed(1.0, np.zeros((1, 3)), np.zeros((1, 3), dtype=bool), 1, 0.0, "", part) for part in parts]
+    ).target_range
+
+
+def test_of_accumulated_batches_the_range_of_targets_is_that_of_all():
+    assert spans((0.0, 1.0), (-0.5, 0.2), (0.3, 2.0)) == (-0.5, 2.0)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_batch_without_a_range_takes_none_from_the_others(order):
+    assert spans(*[(np.nan, np.nan), (0.2, 0.9)][::order]) == (0.2, 0.9)
+    assert np.isnan(spans((np.nan, np.nan), (np.nan, np.nan))).all()
+
+
+@pytest.mark.parametrize(
+    ("target", "span"),
+    [
+        (np.array([[0, 1, 0], [1, 1, 0]]), (0, 1)),
+        (np.array([[0.05, 0.95, 0.05]]), (0.05, 0.95)),
+        (np.array([[0, 255, 0]]), (0, 255)),
+        (np.array([[-1.0, 0.5, 0.5]]), (-1, 0.5)),
+        (np.zeros((2, 3), dtype=bool), (0, 0)),
+    ],
+    ids=["multi-hot", "soft", "bytes", "signed", "empty"],
+)
+def test_the_range_of_a_multi_hot_target_is_that_of_what_was_passed(target, span):
+    found = given(Intake(None, lambda **learnt: None), logits=np.zeros((len(target), 3)), target=target)
+    assert found.target_range == pytest.approx(span)
+
+
+def test_class_indices_and_no_target_have_no_range():
+    intake = Intake(None, lambda **learnt: None)
+    for target in (np.array([0, 2]), None):
+        assert np.isnan(given(intake, logits=np.zeros((2, 3)), target=target).target_range).all()

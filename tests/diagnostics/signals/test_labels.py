@@ -3,6 +3,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from flatline.diagnostics.recorder import Recorder
 from flatline.diagnostics.signals import Batch, LabelHealth
 from flatline.diagnostics.signals.labels import label_entropy, label_noise_floor
 
@@ -118,3 +119,38 @@ def test_without_an_output_bias_rho_is_nan_and_label_entropy_is_not():
     values = signal.collect(batch, {})
     assert math.isnan(values["rho"])
     assert values["label_entropy"] > 0
+
+
+TARGETS = {
+    "multi-hot": (lambda hot: hot, (0, 1)),
+    "soft": (lambda hot: 0.05 + 0.9 * hot, (0.05, 0.95)),
+    "out of range": (lambda hot: 255 * hot, (0, 255)),
+}
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_the_row_has_the_range_of_the_targets_as_they_were_passed(name, net, batch, log, train_step):
+    change, (low, high) = TARGETS[name]
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    with Recorder(net, optimizer, log=log, loss="bce-with-logits") as recorder:
+        train_step(net, optimizer, batch, recorder, target=change(batch.target))
+    assert (log[0]["target_min"], log[0]["target_max"]) == pytest.approx((low, high))
+
+
+def test_class_indices_have_no_range(net, batch, log, train_step):
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    with Recorder(net, optimizer, log=log, loss="cross-entropy") as recorder:
+        train_step(net, optimizer, batch, recorder, target=batch.target.argmax(dim=1))
+    assert np.isnan([log[0]["target_min"], log[0]["target_max"]]).all()
+
+
+def test_of_accumulated_batches_the_row_has_the_range_of_all(net, batch, log):
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    with Recorder(net, optimizer, log=log, loss="bce-with-logits") as recorder:
+        for target in (batch.target, batch.target * 3, batch.target - 2):
+            logits = net(batch.clips)
+            logits.sum().backward()
+            if target.min() < 0:
+                optimizer.step()
+            recorder.step(loss=1.0, logits=logits, target=target)
+    assert (len(log), log[0]["target_min"], log[0]["target_max"]) == (1, -2, 3)
