@@ -22,7 +22,7 @@ from .places import is_remote
 
 NAME = re.compile(r"(\d+)-(\d+)(?:\.(\d+)-(\d+))?\.parquet")
 
-GROUP_ROWS = 10_000
+GROUP_ROWS = 5_000
 """Rows of a row group at most, which is what a writer holds in memory of a segment; ours."""
 
 GARBLED = (pa.ArrowInvalid, pa.ArrowNotImplementedError)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,8 @@ from flatline.runs.places import place
 from flatline.runs.pulling import spool_of
 from flatline.runs.recording import Recorder
 from flatline.runs.run import Run
+
+DOCS = Path(__file__).parent.parent.parent / "docs" / "run-log.md"
 
 INFO = {"parameters": ["conv", "gru"], "classes": ["dog"], "maps": {"attention": {}}}
 
@@ -74,6 +77,28 @@ def test_pandas_reads_the_sealed_rows_of_a_live_run_by_the_address_alone(s3):
     assert rows["iteration"].tolist() == list(range(len(rows)))
     assert np.stack(rows["gradient_norm"])[:, 1].tolist() == [2.0 * iteration for iteration in range(len(rows))]
     log.close()
+
+
+@pytest.mark.parametrize("library", ["pandas", "duckdb"])
+def test_the_example_of_the_documentation_runs(s3, library):
+    pytest.importorskip(library, reason="DuckDB is no dependency of this project")
+    log = RunLog(f"{s3}/mine", INFO)
+    for iteration in range(3):
+        log.append(row(iteration))
+    log.close()
+    examples = re.findall(r"```python\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
+    code = next(code for code in examples if "s3://" in code and f"import {library}" in code)
+    found = {}
+    exec(code.replace("s3://my-bucket/logs", s3), found)
+    assert found["rows"]["iteration"].tolist() == [0, 1, 2]
+
+
+def test_polars_reads_the_pattern_that_the_documentation_names(s3):
+    polars = pytest.importorskip("polars", reason="polars is no dependency of this project")
+    log = RunLog(f"{s3}/mine", INFO)
+    log.append(row(0))
+    log.close()
+    assert polars.read_parquet(f"{s3}/mine/iterations/*.parquet")["iteration"].to_list() == [0]
 
 
 def test_flushed_rows_are_in_the_store_and_stored_says_so(s3):

@@ -143,7 +143,7 @@ def test_what_lasts_takes_fewer_bytes_and_reads_the_same(tmp_path):
         write_whole(table, tmp_path, name, lasting=lasting)
         assert read_segment(tmp_path / name).cast(table.schema).equals(table)
         assert pd.read_parquet(tmp_path / name)["loss"].tolist() == noise[:, 2].tolist()
-    assert (tmp_path / "2-3.parquet").stat().st_size < 0.95 * (tmp_path / "0-1.parquet").stat().st_size
+    assert (tmp_path / "2-3.parquet").stat().st_size < 0.97 * (tmp_path / "0-1.parquet").stat().st_size
     with open_segment(tmp_path / "2-3.parquet") as file:
         group = file.metadata.row_group(0)
         split = {group.column(at).path_in_schema: group.column(at).encodings for at in range(group.num_columns)}
