@@ -16,6 +16,11 @@ from .reasons import Reasons, reasons_for
 from .recorded import Signals
 from .view import View
 
+NOT_YET = (
+    "nothing was learned yet, and nothing that was recorded says why; train on, and look at whether labels and inputs "
+    "belong together"
+)
+
 SHORTEST = 50
 """Recorded iterations below which nothing is called healthy; ours: the slowest collapse of the story showed by then."""
 
@@ -57,16 +62,27 @@ class Diagnosis:
         }
 
 
-PATIENCE: dict[str, int] = dict.fromkeys(
-    (
-        "label-problem/unrelated",
-        *("saturation-plateau", "constant-predictor", "single-class-collapse", "gradient-death"),
-        *("vanishing-through-time", "attention-collapse", "learning-rate-too-low", "dead-units"),
-    ),
-    200,
+PASSING = frozenset(
+    {
+        *("saturation-plateau", "constant-predictor", "single-class-collapse", "vanishing-through-time"),
+        *("attention-collapse", "label-problem/unrelated"),
+    }
 )
-"""Iterations that a finding must last in a run under way before it is critical: a slow start looks like a plateau.
-Ours: plateaus that woke did so within 150 iterations. In a run that has ended nothing is waited for."""
+"""What a sound net may be like at its beginning."""
+
+SLOW = PASSING | {"gradient-death", "learning-rate-too-low", "dead-units"}
+"""What may pass by itself later too."""
+
+PATIENCE = 200
+"""Iterations that a finding of `SLOW` must last in a run under way before it is critical. Ours: plateaus that woke did
+so within 150."""
+
+PATIENCE_ENDED = 100
+"""The same in a run that has ended, where nothing more will come."""
+
+A_BEGINNING = 100
+"""Recorded iterations up to which a finding of `PASSING` is no more than worth knowing; ours: of healthy runs cut at 60
+a seventh had one, at 100 next to none."""
 
 
 def diagnose(signals: Signals, detectors: Mapping[str, Any] = DETECTORS) -> Diagnosis:
@@ -85,6 +101,8 @@ def diagnose(signals: Signals, detectors: Mapping[str, Any] = DETECTORS) -> Diag
         reasons = None if cause is None else reasons_for(cause.finding.kind, view)
         order = onsets(view) if len(view.iterations) else ()
     missing = tuple(entry for entry in said if isinstance(entry, Undetermined))
+    if cause is None and len(view.iterations) and view.has_learned is False:
+        missing += (Undetermined("constant-predictor", NOT_YET),)
     return Diagnosis(
         _verdict(findings, missing, len(view.iterations)),
         None if cause is None else cause.finding.kind,
@@ -98,13 +116,15 @@ def diagnose(signals: Signals, detectors: Mapping[str, Any] = DETECTORS) -> Diag
 
 
 def _patient(finding: Finding, view: View) -> Finding:
-    """The finding, a warning as yet where the run goes on and it may pass."""
-    is_early = finding.last - finding.onset < PATIENCE.get(
-        f"{finding.kind}/{finding.variant}", PATIENCE.get(finding.kind, 0)
-    )
-    if view.is_running and finding.severity == "critical" and is_early:
-        return replace(finding, severity="warning")
-    return finding
+    """The finding, less severe where it may pass yet: a warning until it has lasted, and no more at its beginning."""
+    names = {finding.kind, f"{finding.kind}/{finding.variant}"}
+    patience = PATIENCE if view.is_running else PATIENCE_ENDED
+    severity = finding.severity
+    if names & SLOW and severity == "critical" and finding.last - finding.onset < patience:
+        severity = "warning"
+    if names & PASSING and len(view.iterations) < A_BEGINNING:
+        severity = "info"
+    return replace(finding, severity=severity)
 
 
 def _ordered(findings: list[Finding], cause: Cause | None) -> tuple[Finding, ...]:

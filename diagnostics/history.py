@@ -9,7 +9,23 @@ import pandas as pd
 from .errors import unknown
 
 MOST = 2000
-"""Rows that are kept: 6 MB at the standard level for 60 parameters and 80 classes."""
+"""Rows that are kept; 3 MB at the standard level for 60 parameters and 80 classes."""
+
+MOST_BYTES = 2**23
+"""Of the lists of all rows that are kept; fewer rows of larger ones."""
+
+FEWEST = 200
+"""Rows that are kept of any size: detectors look back at most so far."""
+
+LONGEST = 2048
+"""Entries of a list that is kept: by class, a vocabulary would be more."""
+
+READ = (
+    *("gradient_norm", "weight_norm", "update_ratio", "lwlrap", "positives"),
+    *("attention_entropy", "attention_peak", "attention_sum", "hidden_gradient"),
+    *("class_lwlrap", "class_positives"),
+)
+"""Lists that detectors read; those of further maps and RNNs begin so."""
 
 COORDINATES = ("iteration", "epoch", "wall_time")
 """The row's own, which are no signals."""
@@ -35,14 +51,17 @@ class History:
 
     def see(self, row: Mapping[str, Any]) -> None:
         """Keep a row."""
-        self._rows.append(row)
-        if len(self._rows) > MOST:
-            half = MOST // 2
+        kept = _slim(row)
+        self._rows.append(kept)
+        size = sum(value.nbytes for value in kept.values() if isinstance(value, np.ndarray))
+        most = min(MOST, max(FEWEST, MOST_BYTES // max(size, 1)))
+        if len(self._rows) > most:
+            half = most // 2
             self._rows = self._rows[:half:2] + self._rows[half:]
 
     def see_evaluation(self, row: Mapping[str, Any]) -> None:
         """Keep an evaluation's row."""
-        self._evaluations.append(row)
+        self._evaluations.append(_slim(row))
 
     def see_event(self, kind: str, iteration: int, **details: Any) -> None:
         """Keep an event."""
@@ -120,6 +139,15 @@ class History:
             if column in row:
                 table[place, : len(row[column])] = row[column]
         return pd.DataFrame(table, index=_index(rows))
+
+
+def _slim(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row without what no detector reads."""
+    return {
+        name: value
+        for name, value in row.items()
+        if np.ndim(value) == 0 or (name.partition(".")[0] in READ and np.size(value) <= LONGEST)
+    }
 
 
 def _scalars(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:

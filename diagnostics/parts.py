@@ -2,11 +2,15 @@
 
 from collections.abc import Iterable
 
+import torch
 from torch import nn
 
 CELLS = (nn.RNNCellBase,)
 RECURRENT = (nn.RNNBase, *CELLS)
 CONVOLUTION = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+FILLED = 0.8
+"""Of its bound that the largest of a weight's entries reaches as it is drawn; of 16 entries one does in 97 %."""
+
 NORMS = (nn.modules.batchnorm._BatchNorm, nn.LayerNorm, nn.GroupNorm)
 
 
@@ -50,6 +54,26 @@ def parameter_parts(model: nn.Module, names: Iterable[str], maps: Iterable[str] 
             part = "head" if isinstance(module, nn.Linear) and index > last else "other"
         parts[path] = part
     return [parts.get(name.rpartition(".")[0], "other") for name in names]
+
+
+def is_as_drawn(model: nn.Module, name: str) -> bool:
+    """Whether a weight is still as PyTorch draws it: uniform between the bounds of its kind of layer.
+
+    1/sqrt(hidden) for RNNs, 1/sqrt(inputs) for linear layers and convolutions. Trained or pre-trained weights leave
+    them, or do not fill them.
+    """
+    path, _, last = name.rpartition(".")
+    module = model.get_submodule(path)
+    weight = module.get_parameter(last)
+    if isinstance(module, RECURRENT):
+        bound = module.hidden_size**-0.5
+    elif isinstance(module, (nn.Linear, *CONVOLUTION)):
+        bound = module.weight[0].numel() ** -0.5
+    else:
+        return False
+    with torch.no_grad():
+        largest = float(weight.abs().max()) if weight.numel() else 0.0
+    return FILLED * bound <= largest <= bound * (1 + 1e-5)
 
 
 def output_bias(model: nn.Module, n_classes: int) -> str | None:

@@ -20,7 +20,7 @@ from .levels import Chosen, subjects_of
 from .live import LIGHT_SHARE, SHARE, Live
 from .loss_scaling import LossScaling
 from .order import StepOrder
-from .parts import parameter_parts
+from .parts import is_as_drawn, parameter_parts
 from .passed import Intake, Passed, check_same_clips
 from .pinned import PinnedClips
 from .readback import Readback
@@ -108,6 +108,8 @@ class Recorder:
         kinds = announced if attention is not None else {**announced, **multihead_maps(self.model)}
         self._scaling = LossScaling(scaler)
         self._signals = Chosen(level, kinds, activations, self._scaling.factor).signals()
+        self._frozen = [name for name, parameter in self.model.named_parameters() if not parameter.requires_grad]
+        self._frozen_at_random = [name for name in self._frozen if is_as_drawn(self.model, name)]
         self._parts = parameter_parts(self.model, [name for name, _ in self.model.named_parameters()], announced)
         self.maps = announced if any(signal.subject == "attention" for signal in self._signals) else {}
         if not is_writer():
@@ -170,7 +172,8 @@ class Recorder:
         return {
             **about,
             "parameter_parts": self._parts,
-            "frozen": [name for name, parameter in self.model.named_parameters() if not parameter.requires_grad],
+            "frozen": self._frozen,
+            "frozen_at_random": self._frozen_at_random,
             "classes": self.classes or [],
             "loss_kind": self.loss,
             "output_kind": self._intake.output_kind,

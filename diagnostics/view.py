@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from .errors import FlatlineError
+from .findings import Severity
 from .medians import row_medians
 from .recorded import Signals
 
@@ -14,6 +15,14 @@ MARGIN = 0.02
 """Above max(chance, constant level) within which a score counts as at the constant level; collapsed nets ended within
 .016 of it, learning ones .1 and more above (docs/design.md)."""
 
+
+BELOW_ENTROPY = 0.9
+"""Of H0 below which a loss says that more than the prior was learned; ours."""
+
+FALLEN = 0.2
+"""Of what it was at first by which a loss of unknown scale has fallen where something was learned; ours."""
+
+KNOWN_LOSSES = ("bce-with-logits", "bce", "cross-entropy")
 
 BY_PARAMETER = ("gradient_norm", "weight_norm", "update_ratio")
 
@@ -157,18 +166,52 @@ class View:
 
     @cached_property
     def has_learned(self) -> bool | None:
-        """Whether the newest evaluation is above the constant level; without one, whether the loss is well below H0.
+        """Whether the network has learned; None where that cannot be said.
 
-        None where neither can be said.
+        By the newest evaluation where there is one of the second half of the run: above the constant level. Else by the
+        loss, which can only say yes: below `BELOW_ENTROPY` of H0 where it began at H0 or above, as an unweighted loss
+        does; or fallen from its own beginning, by `FALLEN` of it and beyond its noise. A loss that did neither, with an
+        old evaluation at the constant level, or at H0, says no.
         """
+        by_score = self._learned_by_score()
         excess = self.excess()
-        if excess is not None and len(excess) and len(self.signals.classes) != 1:  # of one class any ranking is right
-            return bool(excess.iloc[-1] > max(MARGIN, self._noise()))
-        loss, entropy = self.scalar("loss"), self.scalar("label_entropy")
+        is_recent = excess is not None and len(excess) and excess.index[-1] * 2 >= self.last
+        if by_score is not None and is_recent:
+            return by_score
+        by_loss = self._learned_by_loss()
+        return by_score if by_loss is None else by_loss
+
+    @cached_property
+    def is_worse_than_ignorant(self) -> bool:
+        """Whether the loss at the end is above H0, that of a constant predictor: sure, and wrong."""
+        loss, entropy = self.loss, self.scalar("label_entropy")
         if loss is None or entropy is None:
+            return False
+        return bool(np.nanmedian(loss[-20:]) > np.nanmedian(entropy[-20:]))
+
+    def severity(self) -> Severity:
+        """Of what keeps a network from learning: critical where nothing was learned, else a warning."""
+        return "critical" if self.has_learned is False else "warning"
+
+    def _learned_by_score(self) -> bool | None:
+        excess = self.excess()
+        if excess is None or not len(excess) or len(self.signals.classes) == 1:  # of one class any ranking is right
             return None
-        newest = slice(-50, None)
-        return bool(np.nanmedian(loss[newest]) < 0.9 * np.nanmedian(entropy[newest]))
+        return bool(excess.iloc[-1] > max(MARGIN, self._noise()))
+
+    def _learned_by_loss(self) -> bool | None:
+        loss, entropy = self.loss, self.scalar("label_entropy")
+        good = np.empty(0) if loss is None else loss[np.isfinite(loss)]
+        if len(good) < 40:
+            return None
+        begun, ended = float(np.median(good[:10])), float(np.median(good[-50:][-len(good) // 4 :]))
+        level = np.nan if entropy is None else float(np.nanmedian(entropy))
+        if level > 0 and begun >= level * BELOW_ENTROPY:
+            if ended < BELOW_ENTROPY * level:
+                return True
+            return False if self.info.get("loss_kind") in KNOWN_LOSSES else None
+        noise = float(np.std(good[-50:]))
+        return True if begun - ended > max(FALLEN * abs(begun), 2 * noise) else None
 
     def _noise(self) -> float:
         """Two standard deviations of the lwlrap of random rankings of the newest evaluation's labels.

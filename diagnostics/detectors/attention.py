@@ -46,7 +46,7 @@ def detect(view: View) -> Found:
             continue
         suffix = "" if number == 0 else f".{path}"
         for variant, stretch, measured in _signs(view, kind, suffix):
-            severity: Severity = "warning" if view.has_learned else "critical"
+            severity: Severity = view.severity()
             if (
                 variant == "one-frame"
                 and view.has_learned

@@ -49,7 +49,7 @@ def detect(view: View) -> Found:
         evidence |= {"output_min": np.nanmin(low[inside]), "output_max": np.nanmax(high[inside])}
         yield found(KIND, "critical", stretch, evidence, variant="inferred")
     elif (stretch := _killed(view)) is not None and view.has_learned is not True:
-        yield found(KIND, "critical", stretch, evidence, variant="effects")
+        yield found(KIND, view.severity(), stretch, evidence, variant="effects")
 
 
 def _inside(view: View, low: np.ndarray, high: np.ndarray) -> Stretch | None:

@@ -35,7 +35,7 @@ def detect(view: View) -> Found:
             stretch = Stretch(_since(view, dead), view.last, True)
             measured |= {"rnn_share": share["share"], "rnn_share_low": share["low"], "rnn_share_high": share["high"]}
             yield found(KIND, "warning", stretch, measured, variant="ablated", where=rnn)
-        elif dead is not None and dead.is_active and measured.get("gradient_ratio", 0.0) < GRADIENT_RATIO:
+        elif dead is not None and dead.is_active and measured.get("gradient_ratio", np.inf) < GRADIENT_RATIO:
             yield found(KIND, "info", dead, measured, variant="suspected", where=rnn)
             yield Undetermined(KIND, "no ablation has been made; `flatline ablate` says what the RNN carries")
 

@@ -36,7 +36,7 @@ def detect(view: View) -> Found:
                 continue
             finding = found(
                 KIND,
-                "warning" if view.has_learned else "critical",
+                view.severity(),
                 stretch,
                 {"share": newest(share), **view.standing()},
                 variant=variant,

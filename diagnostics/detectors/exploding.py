@@ -2,7 +2,7 @@ import numpy as np
 
 from ..findings import Undetermined
 from ..stretches import smoothed, sustained
-from ..view import View
+from ..view import KNOWN_LOSSES, View
 from .base import Found, found
 
 KIND = "exploding-gradients"
@@ -16,8 +16,8 @@ BEGINNING = 50
 held against the level of the labels' noise (`ALONE`)."""
 
 ALONE = 1e3
-"""Total norm that is too large by itself: no loss that is a mean over clips has a gradient of such a size at a net that
-can be trained; ours, learning nets stayed below 30."""
+"""Total norm that is too large by itself, under a loss on classes and where nothing is learned: targets of 0 and 1 give
+none of such a size in a net that can be trained. Ours, learning nets stayed below 30; a regression may have any."""
 
 
 def detect(view: View) -> Found:
@@ -28,13 +28,22 @@ def detect(view: View) -> Found:
         return
     known = np.isfinite(total)
     level = float(np.median(total[known][:BEGINNING])) if known.any() else np.nan
-    bound = min(RATIO * level, ALONE) if level > 0 else ALONE
+    is_sound = view.has_learned is True and not view.is_worse_than_ignorant
+    is_bounded = view.info.get("loss_kind") in KNOWN_LOSSES and not is_sound
+    bounds = [RATIO * level] if level > 0 else []
+    bound = min([*bounds, ALONE] if is_bounded else bounds, default=np.inf)
     high = smoothed(np.where(known, total, np.nan), 5) > bound
     stretch = sustained(view.iterations, high, known, least=5, share=0.8)
     if stretch is None:
         return
     measured = {"gradient_norm": float(total[known].max()), "beginning": level}
-    yield found(KIND, "critical", stretch, measured, where=_first(view, stretch.first))
+    yield found(
+        KIND,
+        "critical" if view.has_learned is not True else "warning",
+        stretch,
+        measured,
+        where=_first(view, stretch.first),
+    )
 
 
 def _first(view: View, iteration: int) -> str:

@@ -18,8 +18,8 @@ def detect(view: View) -> Found:
 
     Formula: in every row of a stretch the norm of each of its parameters is not recorded, or its update ratio is 0
     while others move. A gradient of exactly 0 is `gradient-death`. A warning while the rest of the network learns: a
-    part of it is dead. Critical where nothing is learned; worth knowing where it was asked for (requires_grad=False
-    from the start, of a part in `MEANT`).
+    part of it is dead. Critical where nothing is learned. Where it was asked for (requires_grad=False from the start)
+    worth knowing, and a warning for an RNN, a head or attention that still has the weights PyTorch draws.
     """
     norms = view.gradient_norms
     if norms is None:
@@ -42,7 +42,9 @@ def detect(view: View) -> Found:
     meant = {module for module in still if _is_meant(view, [parameters[place] for place in groups[module]], asked)}
     counted = {module: of for module, of in still.items() if of[1].is_active and module not in meant}
     module, (variant, stretch) = min((counted or still).items(), key=lambda item: item[1][1].first)
-    severity: Severity = "info" if not counted else "warning" if view.has_learned else "critical"
+    severity: Severity = "info" if not counted else view.severity()
+    if counted and all(asked.issuperset([parameters[place] for place in groups[name]]) for name in counted):
+        severity = "warning"  # somebody asked for it; that it was at its random weights is what is odd
     if len(counted) == len(groups):
         variant, severity = "all", "critical"
     measured = {"modules": float(len(counted or still)), "of_modules": float(len(groups)), **view.standing()}
@@ -67,4 +69,7 @@ def _unmoved(view: View, norms: np.ndarray) -> np.ndarray:
 
 
 def _is_meant(view: View, names: Sequence[str], asked: set[str]) -> bool:
-    return asked.issuperset(names) and {view.signals.parts.get(name, "other") for name in names} <= MEANT
+    if not asked.issuperset(names):
+        return False
+    random = set(view.info.get("frozen_at_random", asked))
+    return {view.signals.parts.get(name, "other") for name in names} <= MEANT or not random & set(names)

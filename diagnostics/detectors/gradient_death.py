@@ -15,6 +15,9 @@ reached by broken objectives alone (D7)."""
 ROUNDING = 1e-7
 """Total norm below which updates are rounding: what SageMaker Debugger calls vanishing, as mean |g|."""
 
+SUDDEN = 100.0
+"""Times by which a norm falls at once when it is cleared or cut off; a net that comes to rest takes its time. Ours."""
+
 NOT_DONE = 0.5
 """Of its first value above which a smoothed loss says that there is something left to learn; a net that is done has
 tiny gradients for a good reason."""
@@ -31,7 +34,7 @@ def detect(view: View) -> Found:
         return
     if total is not None and (whole := _of_whole(view, total)) is not None:
         stretch, variant, measured = whole
-        yield found(KIND, "critical", stretch, {**measured, **view.standing()}, variant=variant)
+        yield found(KIND, view.severity(), stretch, {**measured, **view.standing()}, variant=variant)
     else:
         yield from _of_parts(view, norms)
 
@@ -47,9 +50,18 @@ def _of_whole(view: View, total: np.ndarray) -> tuple[Stretch, str, dict[str, fl
     if (rho := view.scalar("rho")) is not None:
         measured["rho"] = newest(rho)
     exact = sustained(view.iterations, (total < ROUNDING) & ~done, known)
-    if exact is not None and exact.is_active:
+    if exact is not None and exact.is_active and _is_sudden(view, total, exact):
         return exact, "zero", measured
-    return stretch, "", measured
+    # A net that has learned what there is has a gradient that goes on falling: it came to rest, and did not die.
+    is_at_rest = view.has_learned is True and not view.is_worse_than_ignorant
+    return None if is_at_rest else (stretch, "", measured)
+
+
+def _is_sudden(view: View, total: np.ndarray, stretch: Stretch) -> bool:
+    """Whether the norm was rounding from the beginning, or fell to it at once."""
+    place = int(np.searchsorted(view.iterations, stretch.first))
+    before = total[max(place - 5, 0) : place]
+    return place == 0 or bool(np.nanmedian(before) > SUDDEN * max(float(total[place]), np.finfo(np.float32).tiny))
 
 
 def _of_parts(view: View, norms: np.ndarray) -> Found:
@@ -64,9 +76,7 @@ def _of_parts(view: View, norms: np.ndarray) -> Found:
     if dead:
         module, stretch = min(dead.items(), key=lambda item: (not item[1].is_active, item[1].first))
         measured = {"modules": float(len(dead)), "of_modules": float(len(groups)), **view.standing()}
-        yield found(
-            KIND, "warning" if view.has_learned else "critical", stretch, measured, variant="part", where=module
-        )
+        yield found(KIND, view.severity(), stretch, measured, variant="part", where=module)
 
 
 def is_done(view: View) -> np.ndarray:

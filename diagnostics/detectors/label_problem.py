@@ -8,6 +8,12 @@ from .base import Found, found, newest
 
 KIND = "label-problem"
 
+OF_PROBABILITIES = ("bce-with-logits", "bce")
+"""Losses whose targets are probabilities; of others a target may be any number."""
+
+NO_WONDER = 1e-6
+"""Chance of so many batches of one value in a row, by their share in the rest of the run, from which they are luck."""
+
 
 def detect(view: View) -> Found:
     """Targets that cannot be learned (empty, of one value, out of range, unrelated), or inputs that do not vary."""
@@ -47,13 +53,25 @@ def _range(view: View) -> Found:
     for value, variant in ((0.0, "empty"), (1.0, "one-valued")):
         if (
             stretch := sustained(view.iterations, (low == value) & (high == value), known, least=20, share=1.0)
-        ) is not None:
+        ) is not None and not _is_luck(view, (low == value) & (high == value), known, stretch):
             yield found(KIND, "critical", stretch, {"target_min": value, "target_max": value}, variant=variant)
+    if view.info.get("loss_kind") not in OF_PROBABILITIES:
+        return
     outside = (low < 0) | (high > 1)
     stretch = sustained(view.iterations, outside, np.isfinite(low), least=1)
     if stretch is not None:
         measured = {"target_min": float(np.nanmin(low)), "target_max": float(np.nanmax(high))}
-        yield found(KIND, "critical", stretch, measured, variant="out-of-range")
+        is_marked = (
+            np.nanmax(high) <= 1 and view.loss is not None and np.nanmin(view.loss) >= 0
+        )  # unknown, and left out
+        yield found(KIND, "info" if is_marked else "critical", stretch, measured, variant="out-of-range")
+
+
+def _is_luck(view: View, holds: np.ndarray, known: np.ndarray, stretch: Stretch) -> bool:
+    """Whether batches elsewhere in the run are often enough like these that so many in a row are no wonder."""
+    inside = (view.iterations >= stretch.first) & (view.iterations <= stretch.last)
+    others = holds[known & ~inside]
+    return len(others) > 0 and float(others.mean()) ** int((inside & known).sum()) > NO_WONDER
 
 
 def _one_valued(view: View, positives: np.ndarray) -> Found:
@@ -66,7 +84,7 @@ def _one_valued(view: View, positives: np.ndarray) -> Found:
         commonest = np.bincount(first[single], minlength=1).argmax()
         same = single & (first == commonest)
         stretch = sustained(view.iterations, same, known, least=20, share=1.0)
-        if stretch is not None:
+        if stretch is not None and not _is_luck(view, same, known, stretch):
             yield found(KIND, "critical", stretch, {"classes_with_positives": 1.0}, variant="one-valued")
             return
     without = int((counts.sum(axis=0) == 0).sum())

@@ -14,6 +14,9 @@ TOO_LARGE = 0.1
 DESTRUCTIVE = 0.5
 """Median update ratio of a single step that leaves nothing of what was learned; ours: healthy ones stayed below .04."""
 
+BEGUN_AT_ZERO = 0.05
+"""Of the weights' median norm after the first step below which a weight had begun at zero; ours."""
+
 SHRUNK = 0.5
 """Of the weights' norm to which large updates may take it: beyond, it is weight decay that takes them."""
 
@@ -28,7 +31,11 @@ A_WHILE = 0.2
 
 
 def too_high(view: View) -> Found:
-    """A median update ratio above `TOO_LARGE` in 5 steps, or `DESTRUCTIVE` in one, with no better loss after it."""
+    """A median update ratio above `TOO_LARGE` in 5 steps, or `DESTRUCTIVE` in one, and nothing good came of it.
+
+    Critical where nothing was learned, the loss is worse than before, or worse than H0; a warning while it goes on and
+    that cannot be said; worth knowing where the net learned all the same, as small nets do at such rates.
+    """
     ratio = median_ratio(view)
     if ratio is None:
         yield Undetermined(HIGH, "no update ratios were recorded; level standard has them")
@@ -42,12 +49,14 @@ def too_high(view: View) -> Found:
         return
     first = min(firsts)
     above = np.flatnonzero(known & (ratio > TOO_LARGE))
-    is_active = view.has_learned is not True or _is_worse(view, first) or _is_ignorant(view)
+    is_lasting = lasting is not None and lasting.is_active and view.has_learned is not True
+    is_active = view.has_learned is False or is_lasting or _is_worse(view, first) or view.is_worse_than_ignorant
     stretch = Stretch(
         int(view.iterations[first]), view.last if is_active else int(view.iterations[above[-1]]), is_active
     )
     measured = {**_measured(view, ratio), "largest_update_ratio": float(np.nanmax(ratio)), **view.standing()}
-    yield found(HIGH, "critical", stretch, measured)
+    is_proved = view.has_learned is False or _is_worse(view, first) or view.is_worse_than_ignorant
+    yield found(HIGH, "critical" if is_proved else "warning", stretch, measured)
 
 
 def too_low(view: View) -> Found:
@@ -61,7 +70,7 @@ def too_low(view: View) -> Found:
     if stretch is None:
         return
     inside = (view.iterations >= stretch.first) & (view.iterations <= stretch.last)
-    if view.has_learned is True and inside.mean() < A_WHILE:
+    if view.has_learned is not False and inside.mean() < A_WHILE:
         return
     yield found(LOW, "warning", stretch, {**_measured(view, ratio), **view.standing()})
 
@@ -73,7 +82,17 @@ def median_ratio(view: View) -> np.ndarray | None:
 
 def _median(view: View, column: str) -> np.ndarray | None:
     weights = [place for place, name in enumerate(view.signals.parameters) if "bias" not in name.rpartition(".")[2]]
-    return view.medians(column, tuple(weights))
+    return view.medians(column, tuple(_not_begun_at_zero(view, weights)))
+
+
+def _not_begun_at_zero(view: View, places: list[int]) -> list[int]:
+    """Without those that began at next to nothing, as half of a low-rank adapter does: any step is large to them."""
+    norms = view.columns("weight_norm")
+    if norms is None or not places:
+        return places
+    first = norms[0, places]
+    usual = np.nanmedian(first)
+    return [place for place, norm in zip(places, first, strict=True) if not norm < BEGUN_AT_ZERO * usual] or places
 
 
 def _shrinks(view: View, first: int) -> bool:
@@ -91,12 +110,6 @@ def _is_worse(view: View, first: int) -> bool:
     if loss is None or first < 5:
         return False
     return bool(np.nanmedian(loss[-20:]) > np.nanmedian(loss[max(first - 20, 0) : first]))
-
-
-def _is_ignorant(view: View) -> bool:
-    """Whether the loss at the end is above that of a constant predictor: sure, and wrong."""
-    loss, entropy = view.loss, view.scalar("label_entropy")
-    return loss is not None and entropy is not None and newest(loss) > newest(entropy)
 
 
 def _measured(view: View, ratio: np.ndarray) -> dict[str, float]:

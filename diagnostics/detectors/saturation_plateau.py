@@ -35,5 +35,5 @@ def detect(view: View) -> Found:
         for name in ("rank_agreement", "rho", "loss", "label_entropy"):
             if (values := view.scalar(name)) is not None:
                 measured[name] = newest(values)
-        yield found(KIND, "critical", dead, {**measured, **view.standing()}, where=rnn)
+        yield found(KIND, view.severity(), dead, {**measured, **view.standing()}, where=rnn)
         return

@@ -35,7 +35,7 @@ def detect(view: View) -> Found:
         stretch = sustained(iterations, share < LOST, np.isfinite(share), least=least, share=0.6)
         if stretch is not None:
             measured = {"smallest_share": float(np.nanmedian(share[-10:])), "frames": float(table.shape[1])}
-            yield found(KIND, "critical", stretch, {**measured, **view.standing()}, where=path)
+            yield found(KIND, view.severity(), stretch, {**measured, **view.standing()}, where=path)
             return
 
 
