@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..diagnostics.advice import ADVICE
-from ..diagnostics.diagnosis import Diagnosis
+from ..diagnostics.diagnosis import SHORTEST, Diagnosis
 from ..diagnostics.diagnosis import diagnose as diagnose_signals
 from ..diagnostics.findings import KINDS, Finding
 from ..diagnostics.recorded import Signals
@@ -119,9 +119,9 @@ def _without_cause(diagnosis: Diagnosis) -> str:
         return "Nothing that was recorded says that anything is wrong."
     if not diagnosis.iterations:
         return "Nothing has been recorded yet."
-    if diagnosis.undetermined:
-        return "Too little was recorded to call it healthy; what is missing stands below."
-    return f"{diagnosis.iterations} iterations are too few to call it healthy."
+    if diagnosis.iterations < SHORTEST:
+        return f"{diagnosis.iterations} iterations are too few to call it healthy."
+    return "Too little was recorded to call it healthy; what is missing stands below."
 
 
 def _table(findings: tuple[Finding, ...]) -> Table:
