@@ -166,9 +166,10 @@ class SegmentWriter:
         while sum(count for _, count in self._state.tail) >= rows + self.retain_rows:
             last = self._state.tail[-1][0].last  # to which a second row may come
             older = [file for file in self._state.tail if file[0].last < last]
-            if not older:
+            # One that was thinned waits for others.
+            at_least = 2 if older and older[0][0].last <= self._thinned_to else 1
+            if len(older) < at_least:
                 break
-            at_least = 2 if older[0][0].last <= self._thinned_to else 1  # a thinned one alone would come back again
             self._retire(oldest(max(rows, sum(count for _, count in older[:at_least])), older))
 
     def close(self) -> None:

@@ -21,6 +21,7 @@ from flatline.runs.places import place
 from flatline.runs.pulling import spool_of
 from flatline.runs.recording import Recorder
 from flatline.runs.run import Run
+from flatline.runs.segments import read_segment, write_whole
 
 DOCS = Path(__file__).parent.parent.parent / "docs" / "run-log.md"
 
@@ -168,6 +169,39 @@ def test_a_run_goes_on_from_another_machine_once_its_writer_is_known_to_be_dead(
     with_more.close()
     assert recorded(Run(f"{s3}/mine")) == [*there, len(there)]
     assert len(there) > said
+
+
+def abandoned(address, n, **given):
+    """A run of `n` more rows whose writer was killed, as far as the store and this disk can tell."""
+    log = RunLog(address, INFO, **given)
+    first = log._iterations.newest + 1
+    for iteration in range(first, first + n):
+        log.append(row(iteration))
+    log.flush()
+    log._mirror.release()
+    log._lock.close()
+
+
+def test_what_a_killed_writer_left_here_does_not_undo_what_was_written_from_elsewhere(s3, monkeypatch, tmp_path):
+    abandoned(f"{s3}/mine", 100)
+    with monkeypatch.context() as patch:
+        patch.setenv("FLATLINE_CACHE", str(tmp_path))
+        abandoned(f"{s3}/mine", 20, resume=True)
+    RunLog(f"{s3}/mine", resume=True).close()
+    assert recorded(Run(f"{s3}/mine")) == list(range(120))
+
+
+def test_a_resume_that_was_cut_short_while_it_was_put_there_is_put_in_order_by_the_next(s3, monkeypatch, tmp_path):
+    abandoned(f"{s3}/mine", 10)
+    RunLog(f"{s3}/mine", resume=True).close()
+    sealed = place(f"{s3}/mine/iterations")
+    table = read_segment(sealed / "000000000-000000009.parquet")
+    write_whole(table.slice(0, 5), tmp_path, "part.parquet")
+    (sealed / "000000000-000000004.parquet").write_bytes((tmp_path / "part.parquet").read_bytes())
+    assert recorded(Run(f"{s3}/mine")) == list(range(10))
+    RunLog(f"{s3}/mine", resume=True).close()
+    assert [path.name for path in sealed.iterdir()] == ["000000000-000000009.parquet"]
+    assert pd.read_parquet(f"{s3}/mine/iterations")["iteration"].tolist() == list(range(10))
 
 
 def test_a_second_writer_is_refused_and_told_who_writes(s3):

@@ -380,6 +380,13 @@ def test_thinned_rows_wait_for_others_so_that_their_files_are_few(folders):
     assert recorded(folders)[-20:] == list(range(19_980, 20_000))
 
 
+def test_thinned_rows_wait_for_others_where_a_flush_is_more_than_a_segment_too(folders):
+    keep = partial(keep_maps, full=5, per_decade=10)
+    writer = SegmentWriter(*folders, flush_rows=50, seal_rows=8, retain_rows=5, keep=keep)
+    append(writer, *range(20_000))
+    assert len(segment_files(folders[0])) <= 10  # five of the first, then ten for each tenfold
+
+
 def test_thinned_rows_of_a_killed_writer_are_there_once(folders):
     keep = partial(keep_maps, full=20, per_decade=10)
     append(SegmentWriter(*folders, flush_rows=5, seal_rows=20, retain_rows=20, keep=keep), *range(5000))
