@@ -212,6 +212,8 @@ def _train(arguments: argparse.Namespace) -> int:
     )
     if trained.stopped_by is not None:
         _say(f"stopped at a critical finding: {trained.stopped_by}; `flatline diagnose` says more", SICK)
+    if trained.status == "interrupted" and trained.stopped_by is None:
+        _say(f"interrupted; `flatline train --resume {trained.path}` goes on", INTERRUPTED)
     print(trained.path.resolve())
     if trained.stopped_by is not None:
         return SICK

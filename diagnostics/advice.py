@@ -170,7 +170,7 @@ ADVICE: dict[tuple[str, str], Advice] = {
         "make the optimiser from this model's parameters, after the model was last copied",
     ),
     ("learning-rate-too-high", ""): Advice(
-        "A step changes the weights by {update_ratio:.2g} of their size: it throws away what was learned",
+        "A step changed the weights by {largest_update_ratio:.2g} of their size: nothing of what was learned is left",
         ("lower-rate", "warm-up", "clip-gradients"),
         "lower the learning rate tenfold",
         "TheDeepChecker: update ratios of 1e-4 to 1e-1",
@@ -211,6 +211,12 @@ ADVICE: dict[tuple[str, str], Advice] = {
         "went on as before: the labels changed, not the net",
         ("fix-labels",),
         "look at what happens to labels at the onset: another file, an order that was lost, a shuffle of one side",
+    ),
+    ("label-problem", "memorised"): Advice(
+        "The training loss ({loss:.2g}) is far below that of a constant predictor ({label_entropy:.2g}), and the score "
+        "on other clips is at the constant level: the clips are learned by heart, or their labels are shuffled",
+        ("fix-labels", "dropout"),
+        "check that clip and label belong together; then think of more clips, dropout or a smaller net",
     ),
     ("label-problem", "unrelated"): Advice(
         "Everything in the net works, yet it learns nothing but the class prior (loss {loss_over_label_entropy:.2f} of "

@@ -56,7 +56,7 @@ PRECEDENCE = tuple(KINDS)
 AFTERMATH = frozenset({"dead-units", "saturation-plateau", "gradient-death", "bypassed-recurrence"})
 """What a network that has nothing to learn comes to as well."""
 
-LEFT_OVER = frozenset({"label-problem/unrelated", "label-problem/shuffled"})
+LEFT_OVER = frozenset({"label-problem/unrelated", "label-problem/memorised", "label-problem/shuffled"})
 """Findings that are concluded from the absence of any other reason."""
 
 

@@ -65,7 +65,7 @@ class Diagnosis:
 PASSING = frozenset(
     {
         *("saturation-plateau", "constant-predictor", "single-class-collapse", "vanishing-through-time"),
-        *("attention-collapse", "label-problem/unrelated"),
+        *("attention-collapse", "label-problem/unrelated", "label-problem/memorised"),
     }
 )
 """What a sound net may be like at its beginning."""
@@ -101,7 +101,10 @@ def diagnose(signals: Signals, detectors: Mapping[str, Any] = DETECTORS) -> Diag
         reasons = None if cause is None else reasons_for(cause.finding.kind, view)
         order = onsets(view) if len(view.iterations) else ()
     missing = tuple(entry for entry in said if isinstance(entry, Undetermined))
-    if cause is None and len(view.iterations) and view.has_learned is False:
+    if len(view.iterations) < SHORTEST:
+        why = f"{len(view.iterations)} iterations are recorded; a net is not called healthy before {SHORTEST}"
+        missing = (Undetermined("too-short", why), *missing)
+    elif cause is None and view.has_learned is False:
         missing += (Undetermined("constant-predictor", NOT_YET),)
     return Diagnosis(
         _verdict(findings, missing, len(view.iterations)),

@@ -156,8 +156,9 @@ class Reasons:
 
     @property
     def sureness(self) -> float:
-        """1 where all signs agree; the finding's own criterion counts as one of them."""
-        return (1 + len(self.pro)) / (1 + len(self.pro) + len(self.contra))
+        """1 where all signs agree, or none could be seen; the finding's own criterion is not among them."""
+        count = len(self.pro) + len(self.contra)
+        return len(self.pro) / count if count else 1.0
 
 
 def reasons_for(kind: str, view: View) -> Reasons:

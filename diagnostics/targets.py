@@ -33,7 +33,7 @@ def as_scores(value: Any, where: str) -> Any:
     if scores.ndim != 2:
         raise ShapeError(
             f"the model's output has shape {tuple(scores.shape)} ({where}); give (clip, class), "
-            "or leave it out where the model gives something else"
+            "of one class logits[:, None], or leave it out where the model gives something else"
         )
     return scores.float().clone() if isinstance(scores, Tensor) else scores.astype(np.float32)
 

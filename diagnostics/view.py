@@ -189,6 +189,12 @@ class View:
             return False
         return bool(np.nanmedian(loss[-20:]) > np.nanmedian(entropy[-20:]))
 
+    def without_ranking(self) -> str:
+        """Why there is no rank agreement, for a person."""
+        if self.scalar("output_max") is None:
+            return "no scores were recorded; pass logits= or probabilities= to step"
+        return "scores of one class, or of one clip a batch, have no ranking to compare"
+
     def severity(self) -> Severity:
         """Of what keeps a network from learning: critical where nothing was learned, else a warning."""
         return "critical" if self.has_learned is False else "warning"
@@ -209,7 +215,8 @@ class View:
         if level > 0 and begun >= level * BELOW_ENTROPY:
             if ended < BELOW_ENTROPY * level:
                 return True
-            return False if self.info.get("loss_kind") in KNOWN_LOSSES else None
+            at_entropy = abs(ended / level - 1) < 1 - BELOW_ENTROPY  # a weighted loss has another level
+            return False if at_entropy and self.info.get("loss_kind") in KNOWN_LOSSES else None
         noise = float(np.std(good[-50:]))
         return True if begun - ended > max(FALLEN * abs(begun), 2 * noise) else None
 

@@ -1,10 +1,9 @@
 """A run's diagnosis, in words for a terminal, in Markdown for an issue tracker, as a dictionary for JSON."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
-import pandas as pd
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
@@ -15,20 +14,11 @@ from ..diagnostics.diagnosis import SHORTEST, Diagnosis
 from ..diagnostics.diagnosis import diagnose as diagnose_signals
 from ..diagnostics.findings import KINDS, Finding
 from ..diagnostics.recorded import Signals
-from .reading import SegmentReader
+from .read_once import ReadOnce
 from .run import Run
 
 COLOURS = {"collapsed": "bold red", "at-risk": "bold yellow", "healthy": "bold green", "undetermined": "bold blue"}
 MARKS = {"critical": "red", "warning": "yellow", "info": "dim"}
-
-
-class ReadOnce(Run):
-    """A run whose lists are dropped once they were read: kept, those of 100,000 iterations take half a gigabyte."""
-
-    def _lists(self, reader: SegmentReader, column: str, labels: Sequence[Any]) -> pd.DataFrame:
-        table = super()._lists(reader, column, labels)
-        reader.forget(column)
-        return table
 
 
 def diagnose(run: Signals | str | os.PathLike[str]) -> Diagnosis:
@@ -52,7 +42,7 @@ def as_text(run: Run, diagnosis: Diagnosis) -> RenderableType:
         Text.assemble((diagnosis.verdict, COLOURS[diagnosis.verdict]), f"  {state}"),
         *(_indented(line) for line in summary(diagnosis)),
     ]
-    if diagnosis.onsets:
+    if diagnosis.cause is not None and diagnosis.onsets:
         parts += [Text("\nWhat stopped first", "bold"), _indented(order_of_onsets(diagnosis))]
     if diagnosis.findings:
         parts += [Text("\nFindings", "bold"), _table(diagnosis.findings)]
@@ -67,7 +57,7 @@ def as_markdown(run: Run, diagnosis: Diagnosis) -> str:
     cause = "" if diagnosis.cause is None else f": `{diagnosis.cause}`"
     lines = [f"## {run.name}: {diagnosis.verdict}{cause}", "", f"{diagnosis.iterations:,} iterations.", ""]
     lines += [f"- {line}" for line in summary(diagnosis)]
-    if diagnosis.onsets:
+    if diagnosis.cause is not None and diagnosis.onsets:
         lines += [f"- What stopped first: {order_of_onsets(diagnosis)}"]
     if diagnosis.findings:
         lines += ["", "| finding | severity | iterations | evidence |", "| --- | --- | --- | --- |"]
@@ -96,7 +86,8 @@ def summary(diagnosis: Diagnosis) -> Iterator[str]:
     if reasons.pro:
         yield f"For it: {'; '.join(reasons.pro)}."
     yield f"Against it: {'; '.join(reasons.contra) or 'nothing that was recorded'}."
-    yield f"{1 + len(reasons.pro)} of {1 + len(reasons.pro) + len(reasons.contra)} signs speak for it."
+    if reasons.pro or reasons.contra:
+        yield f"{len(reasons.pro)} of {len(reasons.pro) + len(reasons.contra)} signs speak for it."
     if why.explained:
         yield f"It explains: {', '.join(dict.fromkeys(other.kind for other in why.explained))}."
     if why.beside:
@@ -148,4 +139,4 @@ def _evidence(finding: Finding) -> str:
 
 
 def _indented(text: str) -> Padding:
-    return Padding(Text(text), (0, 0, 0, 2))
+    return Padding(Text(text), (0, 0, 0, 2), expand=False)

@@ -1,6 +1,7 @@
 """What a person sees while something runs: progress on stderr, tables on stdout."""
 
 import math
+import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -22,9 +23,9 @@ ERRORS = Console(stderr=True)
 
 
 def stdout() -> Console:
-    """For tables; 140 columns wide where it is no terminal."""
+    """For tables; 140 columns wide where it is no terminal and COLUMNS does not say otherwise."""
     console = Console()
-    return console if console.is_terminal else Console(width=140)
+    return console if console.is_terminal or "COLUMNS" in os.environ else Console(width=140)
 
 
 GAP = 2

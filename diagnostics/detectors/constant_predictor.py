@@ -37,7 +37,7 @@ def detect(view: View) -> Found:
     if view.has_learned is True:
         return
     if agreement is None and shape is None:
-        yield Undetermined(KIND, "no scores were recorded; pass logits= or probabilities= to step, or evaluate")
+        yield Undetermined(KIND, view.without_ranking())
         return
     evidence = {} if shape is None else {"one_over_rank_deviation": shape}
     stretch = None

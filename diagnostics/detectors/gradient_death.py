@@ -15,6 +15,9 @@ reached by broken objectives alone (D7)."""
 ROUNDING = 1e-7
 """Total norm below which updates are rounding: what SageMaker Debugger calls vanishing, as mean |g|."""
 
+ALIVE = 0.3
+"""rho from which the head's gradient is no less than the draw of labels keeps up (`broken_objective.KILLED`)."""
+
 SUDDEN = 100.0
 """Times by which a norm falls at once when it is cleared or cut off; a net that comes to rest takes its time. Ours."""
 
@@ -43,11 +46,15 @@ def _of_whole(view: View, total: np.ndarray) -> tuple[Stretch, str, dict[str, fl
     known, done = np.isfinite(total), is_done(view)
     slow = smoothed(total, 5)
     peak = np.maximum.accumulate(np.where(known, slow, 0.0))
-    stretch = sustained(view.iterations, ((slow < OF_PEAK * peak) | (total < ROUNDING)) & ~done, known)
+    rho = view.scalar("rho")
+    quiet = slow < OF_PEAK * peak
+    if rho is not None:  # far below an explosion, but as large as the draw of labels makes it: that is no death
+        quiet &= ~(smoothed(rho, 5) >= ALIVE)
+    stretch = sustained(view.iterations, (quiet | (total < ROUNDING)) & ~done, known)
     if stretch is None:
         return None
     measured = {"gradient_norm": newest(total), "peak": float(peak.max())}
-    if (rho := view.scalar("rho")) is not None:
+    if rho is not None:
         measured["rho"] = newest(rho)
     exact = sustained(view.iterations, (total < ROUNDING) & ~done, known)
     if exact is not None and exact.is_active and _is_sudden(view, total, exact):

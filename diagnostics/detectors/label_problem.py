@@ -30,6 +30,8 @@ def detect(view: View) -> Found:
         return
     if (jump := unrelated_labels.went_wrong(view)) is not None:
         yield found(KIND, "critical", jump[0], {**jump[1], **view.standing()}, variant="shuffled")
+    elif (by_heart := unrelated_labels.memorised(view)) is not None:
+        yield found(KIND, "warning", by_heart[0], {**by_heart[1], **view.standing()}, variant="memorised")
     elif (never := unrelated_labels.never_learned(view)) is not None:
         yield found(KIND, "warning", never[0], {**never[1], **view.standing()}, variant="unrelated")
 

@@ -55,7 +55,9 @@ def too_high(view: View) -> Found:
         int(view.iterations[first]), view.last if is_active else int(view.iterations[above[-1]]), is_active
     )
     measured = {**_measured(view, ratio), "largest_update_ratio": float(np.nanmax(ratio)), **view.standing()}
-    is_proved = view.has_learned is False or _is_worse(view, first) or view.is_worse_than_ignorant
+    is_proved = view.has_learned is False or (
+        view.has_learned is None and (_is_worse(view, first) or view.is_worse_than_ignorant)
+    )
     yield found(HIGH, "critical" if is_proved else "warning", stretch, measured)
 
 

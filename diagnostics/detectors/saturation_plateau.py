@@ -22,7 +22,7 @@ def detect(view: View) -> Found:
             yield Undetermined(KIND, "no recurrent states were recorded; level standard has them")
         return
     if view.scalar("rank_agreement") is None:
-        yield Undetermined(KIND, "no scores were recorded; pass logits= or probabilities= to step")
+        yield Undetermined(KIND, view.without_ranking())
         return
     alike = ranked_alike(view)
     if alike is None or view.has_learned is True:

@@ -28,7 +28,7 @@ def detect(view: View) -> Found:
     """
     top, agreement, positives = view.scalar("top_class_share"), view.scalar("rank_agreement"), view.columns("positives")
     if top is None or agreement is None:
-        yield Undetermined(KIND, "no scores were recorded; pass logits= or probabilities= to step")
+        yield Undetermined(KIND, view.without_ranking())
         return
     if positives is None:
         yield Undetermined(KIND, "no labels by class were recorded; pass target= to step, at level standard or above")

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..stretches import Stretch, smoothed
+from ..stretches import Stretch, smoothed, sustained
 from ..view import View
 from . import recurrent_state
 from .base import newest
@@ -22,6 +22,12 @@ WINDOW = 20
 
 FALL = 0.6
 """Share of what the batches' lwlrap was above the constant level that is lost at once when labels are shuffled."""
+
+BY_HEART = 0.7
+"""Of H0 below which a training loss says that the training clips are known; ours."""
+
+NOTHING = 0.1
+"""Above the constant level below which an evaluation says that nothing else is; ours, small evaluations included."""
 
 SUDDEN = 3.0
 """Standard deviations of the loss before it by which it jumps."""
@@ -54,6 +60,27 @@ def never_learned(view: View) -> tuple[Stretch, dict[str, float]] | None:
     if not alive or abs(measured["loss_over_label_entropy"] - 1) > AT_ENTROPY:
         return None
     return Stretch(int(view.iterations[0]), view.last, True), measured
+
+
+def memorised(view: View) -> tuple[Stretch, dict[str, float]] | None:
+    """A training loss well below H0 while every evaluation since stands at the constant level.
+
+    What is learned of the training clips does not hold for others: they were learned by heart, or their labels are of
+    other clips than those of the evaluation.
+    """
+    loss, entropy, excess = view.loss, view.scalar("label_entropy"), view.excess()
+    if view.has_learned is not False or loss is None or entropy is None or excess is None or len(excess) < 2:
+        return None
+    below = smoothed(loss, WINDOW) < BY_HEART * np.nanmedian(entropy)
+    stretch = sustained(view.iterations, below, np.isfinite(loss), least=WINDOW)
+    if stretch is None or not stretch.is_active or not (excess.iloc[-2:] < NOTHING).all():
+        return None
+    standing, score = view.standing(), view.training_lwlrap
+    floor = max(standing.get("chance", 0.0), standing.get("constant", 0.0))
+    if score is None or not np.nanmean(score[-WINDOW:]) > floor + 2 * NOTHING:
+        return None  # a small loss for another reason: weights, or a factor
+    measured = {"loss": newest(loss), "label_entropy": newest(entropy), "lwlrap_above_constant": float(excess.iloc[-1])}
+    return stretch, measured
 
 
 def went_wrong(view: View) -> tuple[Stretch, dict[str, float]] | None:
