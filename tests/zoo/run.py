@@ -8,6 +8,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -128,14 +129,20 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--fresh", action="store_true", help="train again what is there already")
     parser.add_argument("--train-only", action="store_true", help="do not judge")
     parser.add_argument("--workers", type=int, default=2, help="trainings at a time; default %(default)s")
+    parser.add_argument("--half", choices=["fit", "report"], help="runs of one half alone")
+    parser.add_argument(
+        "--seeds-from", type=int, default=0, metavar="N", help="add N to every seed: runs nobody has seen"
+    )
+    parser.add_argument("--page", type=Path, default=PAGE, help="default %(default)s")
     parser.add_argument("--without-peer", action="store_true", help="leave torchmortem out")
     given = parser.parse_args(arguments)
     given.logs.mkdir(parents=True, exist_ok=True)
-    asked = [planned for planned in PLAN if given.only in planned.id]
+    plan = [replace(planned, seed=planned.seed + given.seeds_from) for planned in PLAN]
+    asked = [planned for planned in plan if given.only in planned.id and given.half in (None, planned.half)]
     asked = list(dict.fromkeys([*asked, *(planned.twin for planned in asked)]))
     todo = [planned for planned in asked if given.fresh or not is_recorded(planned, given.logs)]
     todo.sort(key=lambda planned: planned.task in SLOW)
-    (given.logs / "truth.json").write_text(json.dumps({one.id: truth(one) for one in PLAN}, indent=1))
+    (given.logs / "truth.json").write_text(json.dumps({one.id: truth(one) for one in asked}, indent=1))
     failed = record_all(todo, given.logs, given.workers, peer.is_there() and not given.without_peer)
     if failed or given.train_only:
         return int(bool(failed))
@@ -148,8 +155,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(name, totals(of_all))
     if not given.only:
         twins = {planned.id: planned.twin.id for planned in asked}
-        PAGE.write_text(page(judged, outcomes, twins), encoding="utf-8")
-        print(f"wrote {PAGE}")
+        given.page.write_text(page(judged, outcomes, twins), encoding="utf-8")
+        print(f"wrote {given.page}")
     return int(bool(wrong))
 
 
