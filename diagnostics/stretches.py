@@ -30,7 +30,7 @@ def sustained(
     """
     if known is not None:
         iterations, holds = iterations[known], holds[known]
-    if len(holds) < least:
+    if len(holds) < least or not holds.any():
         return None
     counts = np.convolve(holds.astype(np.int64), np.ones(least, dtype=np.int64), mode="valid")
     full = counts >= share * least - 1e-9

@@ -135,9 +135,9 @@ def _is_array(value: Any) -> bool:
     return isinstance(value, (list, tuple)) or (isinstance(value, np.ndarray) and value.ndim > 0)
 
 
-def matrix(column: pa.ChunkedArray, width: int) -> np.ndarray:
-    """(row, width) float32 of a list column; NaN where a row's list is shorter or was not recorded."""
-    out = np.full((len(column), width), np.nan, dtype=np.float32)
+def matrix(column: pa.ChunkedArray, width: int, out: np.ndarray | None = None) -> np.ndarray:
+    """(row, width) float32 of a list column, in `out` where given; NaN where a list is shorter or was not recorded."""
+    out = np.empty((len(column), width), dtype=np.float32) if out is None else out
     row = 0
     for chunk in column.chunks:
         offsets = chunk.offsets.to_numpy()
@@ -146,6 +146,7 @@ def matrix(column: pa.ChunkedArray, width: int) -> np.ndarray:
         if len(chunk) and (sizes == width).all():
             out[row : row + len(chunk)] = values[offsets[0] : offsets[-1]].reshape(len(chunk), width)
         else:
+            out[row : row + len(chunk)] = np.nan
             for index in np.flatnonzero(sizes):
                 start, size = offsets[index], min(sizes[index], width)
                 out[row + index, :size] = values[start : start + size]

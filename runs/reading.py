@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from ..diagnostics.errors import RunError
 from .columns import FIXED_TYPES
@@ -69,10 +70,23 @@ class SegmentReader:
         files = self._opened(wanted)
         return pa.table({name: _stacked(files, name) for name in wanted})
 
-    def forget(self, column: str) -> None:
-        """Drop what was read of a column; asking again reads it again."""
-        for file in self._files.values():
-            file.columns.pop(column, None)
+    def parts(
+        self, column: str, opened: dict[Path, pq.ParquetFile], *, newest: bool = False
+    ) -> Iterator[tuple[int, pa.ChunkedArray | None]]:
+        """Of each file its rows and what it has of a column, which is not kept; None where it lacks the column.
+
+        opened : files that stay open from one column to the next
+        newest : of the newest file alone
+        Raises as `open` and pyarrow do, also for a file that was sealed meanwhile.
+        """
+        self._opened()
+        for path, file in list(self._files.items())[-1 if newest else 0 :]:
+            if column not in file.names:
+                yield file.rows, None
+                continue
+            if path not in opened:
+                opened[path] = open_segment(path)
+            yield file.rows, opened[path].read(columns=[column], use_threads=False).column(0)
 
     def tables(self) -> list[pa.Table]:
         """Every row once, in order, a table a file, each with the columns of its own."""

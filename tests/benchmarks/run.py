@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import cached_epoch
+import diagnose_speed
 import front_end
 import lwlrap_speed
 import recorder_cost
@@ -28,6 +29,7 @@ GROUPS: tuple[Group, ...] = (
     *front_end.GROUPS,
     *run_log_forms.GROUPS,
     *run_log_speed.GROUPS,
+    *diagnose_speed.GROUPS,
 )
 
 REPETITIONS = 5
