@@ -158,10 +158,16 @@ def test_of_a_healthy_run_it_says_that_nothing_is_wrong_and_of_a_short_one_what_
 
 def test_what_died_first_stands_in_the_text_in_order(tmp_path, capsys):
     def norms(iteration):
-        return [0.001 if iteration >= 40 else 0.5, 0.001 if iteration >= 70 else 0.5, 0.5]
+        return [0.001 if iteration >= 40 else 0.5, *[0.001 if iteration >= 70 else 0.5] * 2]
 
-    written(tmp_path / "mine", gradient_norm=norms)
-    assert re.search(r"What stopped first\s+rnn \(gradient\) at 4\d", said(capsys, tmp_path, "mine")[1])
+    broken = {"output_min": lambda at: 0.1, "output_max": lambda at: 0.9}
+    written(tmp_path / "mine", gradient_norm=norms, lwlrap=0.3, **broken)
+    assert re.search(
+        r"What stopped first\s+rnn \(gradient\) at 4\d, then head \(gradient\) at \d+",
+        said(capsys, tmp_path, "mine")[1],
+    )
+    markdown = said(capsys, tmp_path, "mine", "--markdown")[1]
+    assert re.search(r"^- What stopped first: rnn \(gradient\) at 4\d", markdown, re.MULTILINE)
 
 
 def test_a_finding_that_is_over_says_so(tmp_path, capsys):
