@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from .findings import Finding
 
-OURS = "Flatline's own runs (docs/design.md, Thresholds)"
+OURS = "Flatline's own runs (docs/diagnosis.md)"
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,12 @@ ADVICE: dict[tuple[str, str], Advice] = {
         "one ranking, not one tagged class: no class is tagged at all",
         ("prior-bias", "higher-rate", "lower-rate"),
         "see whether the inputs differ between clips, and start the output bias at logit(class prior)",
+    ),
+    ("constant-predictor", "chart"): Advice(
+        "The bars of per-class lwlrap fall as 1, 1/2, 1/3 ... (to {one_over_rank_deviation:.2f} in their logarithm): "
+        "that is one ranking for every clip, not one tagged class; no class is tagged at all",
+        ("prior-bias", "higher-rate", "lower-rate"),
+        "pass the scores to step, so that it can be told why",
     ),
     ("constant-predictor", "under-trained"): Advice(
         "Every clip still gets nearly the same ranking, but the scores of clips come apart ({clip_spread_trend:.1f} "

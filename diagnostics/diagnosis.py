@@ -81,8 +81,8 @@ PATIENCE_ENDED = 100
 """The same in a run that has ended, where nothing more will come."""
 
 A_BEGINNING = 100
-"""Recorded iterations up to which a finding of `PASSING` is no more than worth knowing; ours: of healthy runs cut at 60
-a seventh had one, at 100 next to none."""
+"""Recorded iterations up to which a finding of `PASSING` is no more than worth knowing; ours: of 125 healthy runs
+cut at 30 iterations 42 had one, at 60 there were 17."""
 
 
 def diagnose(signals: Signals, detectors: Mapping[str, Any] = DETECTORS) -> Diagnosis:
@@ -120,6 +120,8 @@ def diagnose(signals: Signals, detectors: Mapping[str, Any] = DETECTORS) -> Diag
 
 def _patient(finding: Finding, view: View) -> Finding:
     """The finding, less severe where it may pass yet: a warning until it has lasted, and no more at its beginning."""
+    if finding.variant == "chart":  # of an evaluation, which is not waited for
+        return finding
     names = {finding.kind, f"{finding.kind}/{finding.variant}"}
     patience = PATIENCE if view.is_running else PATIENCE_ENDED
     severity = finding.severity

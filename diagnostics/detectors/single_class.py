@@ -11,7 +11,7 @@ ON_TOP = 0.95
 """Share of a batch's clips with one class on top; ours: learning nets on 14 and 80 classes had .07 to .4."""
 
 BEYOND_LABELS = 0.4
-"""By which that share exceeds the share of clips with the commonest label; ours: an imbalanced task puts its majority
+"""By which that share exceeds the commonest label's share of all labels; ours: an imbalanced task puts its majority
 on top with good reason."""
 
 APART = 0.8

@@ -106,7 +106,7 @@ def test_while_it_runs_what_may_pass_is_no_more_than_a_warning_yet(status, sever
 
 @pytest.mark.parametrize(("onset", "severity"), [(200, "warning"), (199, "critical")])
 def test_after_two_hundred_iterations_of_it_the_patience_is_over(onset, severity, made):
-    assert PATIENCE["constant-predictor"] == 200
+    assert PATIENCE == 200
     diagnosis = diagnose(made(status="running"), saying(finding("constant-predictor", onset=onset)))
     assert diagnosis.findings[0].severity == severity
 

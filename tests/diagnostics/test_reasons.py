@@ -54,7 +54,7 @@ def test_what_agrees_speaks_for_a_cause_and_what_does_not_against_it(made):
         SIGNS["probabilities"].no,
         SIGNS["above-entropy"].no,
     }
-    assert reasons.sureness == pytest.approx(6 / 7)
+    assert reasons.sureness == pytest.approx(5 / 6)
 
 
 def test_signs_that_were_not_recorded_count_for_neither(made):
@@ -67,4 +67,4 @@ def test_signs_that_were_not_recorded_count_for_neither(made):
 
 def test_a_finding_without_any_sign_stands_by_its_own_criterion():
     assert Reasons((), ()).sureness == 1
-    assert Reasons((), ("against",)).sureness == 0.5
+    assert Reasons((), ("against",)).sureness == 0

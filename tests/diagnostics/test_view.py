@@ -79,12 +79,14 @@ def test_it_has_learned_where_the_newest_score_is_above_the_margin_and_the_noise
     assert View(made({"evaluation.lwlrap": scores, "evaluation.class_positives": labels})).has_learned is learned
 
 
-@pytest.mark.parametrize(("loss", "learned"), [(0.31, True), (0.32, False)])
+@pytest.mark.parametrize(("loss", "learned"), [(0.31, True), (0.32, False), (0.5, None)])
 def test_without_evaluations_the_loss_says_whether_it_has_learned(loss, learned, made):
     """H0 is .35, nine tenths of it .315."""
     columns = dict.fromkeys([name for name in made().columns if name.startswith("evaluation.")])
     assert View(made({**columns, "loss": np.where(AT < 350, 0.7, loss)})).has_learned is learned
-    assert View(made({**columns, "label_entropy": None})).has_learned is None
+    fallen = np.where(AT < 350, 0.7, 0.5)
+    assert View(made({**columns, "label_entropy": None, "loss": 0.7})).has_learned is None
+    assert View(made({**columns, "label_entropy": None, "loss": fallen})).has_learned is True
 
 
 def test_the_norm_before_clipping_stands_where_it_was_told(made):

@@ -63,7 +63,10 @@ SICK = {
     ("label-problem", "one-valued"): Sick({**STUCK, "positives": since(8 * CLASS, 3.0)}),
     ("label-problem", "class-without"): Sick({"positives": 3 * (1 - CLASS)}, 0, "info"),
     ("label-problem", "shuffled"): Sick(
-        {**STUCK, "lwlrap": since(0.3, 0.8), "loss": since(0.6, 0.2), "rank_agreement": 0.6, "clip_spread": 1.0}
+        {**STUCK, "lwlrap": since(0.3, 0.8), "loss": since(0.6, 0.26), "rank_agreement": 0.6, "clip_spread": 1.0}
+    ),
+    ("label-problem", "memorised"): Sick(
+        {"evaluation.lwlrap": 0.3, "lwlrap": 0.9, "loss": since(0.1, 0.36)}, severity="warning"
     ),
     ("label-problem", "unrelated"): Sick({**STUCK, "rho": 1.0, "loss": 0.35}, 0, "warning"),
     ("non-finite", ""): Sick({"loss": since(np.nan, 0.5), "nonfinite_gradients": since(2)}),
@@ -99,10 +102,13 @@ SICK = {
         info={"maps": {"looks": "softmax-class"}},
     ),
     ("single-class-collapse", ""): Sick({**STUCK, "top_class_share": since(1, 0.2), "rank_agreement": 0.8}),
-    ("gradient-death", ""): Sick({**STUCK, "gradient_norm_total": since(1e-3, 1)}),
+    ("gradient-death", ""): Sick({**STUCK, "gradient_norm_total": since(1e-3, 1), "rho": since(0.01, 0.8)}),
     ("gradient-death", "zero"): Sick({**STUCK, "gradient_norm_total": since(0, 1)}),
     ("gradient-death", "part"): Sick({**STUCK, "gradient_norm": since(of_parameters(conv=0), 1.0)}, where="conv"),
     ("constant-predictor", ""): Sick({**ALIKE, "rank_agreement": since(0.999, 0.5)}),
+    ("constant-predictor", "chart"): Sick(
+        {**STUCK, "rank_agreement": None, "evaluation.class_lwlrap": 1 / np.arange(1, K + 1)}, 399
+    ),
     ("constant-predictor", "under-trained"): Sick(
         {**ALIKE, "rank_agreement": since(0.999, 0.5), "clip_spread": np.exp(AT / 100)}, severity="warning"
     ),

@@ -113,7 +113,7 @@ def test_a_thinned_log_gives_the_iterations_of_its_rows(kind, variant, sick, sic
     assert finding.last >= 380
 
 
-WHOLE = {"declared", "class-without", "unrelated", "suspected", "ablated"}
+WHOLE = {"declared", "class-without", "unrelated", "suspected", "ablated", "chart"}
 """Variants that no onset divides."""
 
 
@@ -127,7 +127,7 @@ def test_steps_that_a_scaler_skipped_do_not_count(kind, variant, made, look, sic
 
 
 NOT_OVER = {
-    *(("label-problem", variant) for variant in ("class-without", "shuffled", "unrelated")),  # of the whole run
+    *(("label-problem", variant) for variant in ("class-without", "shuffled", "unrelated", "memorised")),
     ("broken-objective", "declared"),
     ("learning-rate-too-high", ""),  # its harm stays
     *(("bypassed-recurrence", variant) for variant in ("ablated", "suspected")),  # of the end
@@ -136,6 +136,7 @@ NOT_OVER = {
     ("frozen-parameters", "all"),
     ("non-finite", ""),
     ("constant-predictor", "shrunk"),
+    ("constant-predictor", "chart"),
 }
 """Forms of the end of a run, or of all of it."""
 

@@ -9,13 +9,16 @@ AT = np.arange(400)
 @pytest.mark.parametrize(("times", "found"), [(65, 0), (75, 1)])
 def test_seventy_times_the_beginning_is_an_explosion(times, found, look, made):
     findings = look(KIND, made({"gradient_norm_total": np.where(AT < 100, 0.1, 0.1 * times)})).findings
-    assert [finding.severity for finding in findings] == ["critical"] * found
+    assert [finding.severity for finding in findings] == ["warning"] * found  # it learns all the same
     assert all(100 <= finding.onset <= 105 for finding in findings)
 
 
 @pytest.mark.parametrize(("norm", "found"), [(900, 0), (1100, 1)])
 def test_a_norm_of_a_thousand_is_one_by_itself(norm, found, look, made):
-    assert len(look(KIND, made({"gradient_norm_total": norm})).findings) == found
+    stuck = {"evaluation.lwlrap": 0.3, "gradient_norm_total": norm}
+    assert [finding.severity for finding in look(KIND, made(stuck)).findings] == ["critical"] * found
+    assert look(KIND, made({"gradient_norm_total": norm})).findings == []  # it learns
+    assert look(KIND, made(stuck, loss_kind=None)).findings == []  # a regression's targets may be of any size
 
 
 def test_a_single_spike_is_none(look, made):
@@ -41,7 +44,8 @@ def test_the_parameter_that_grew_most_is_named(look, made, since, of_parameters)
 def test_gradients_that_begin_at_zero_have_no_beginning_to_be_held_against(look, made, since):
     """A head that starts at zero gives the rest of the net no gradient at first."""
     assert look(KIND, made({"gradient_norm_total": since(1, 0)})).findings == []
-    (finding,) = look(KIND, made({"gradient_norm_total": since(2000, 0)})).findings
+    stuck = {"evaluation.lwlrap": 0.3, "gradient_norm_total": since(2000, 0)}
+    (finding,) = look(KIND, made(stuck)).findings
     assert 100 <= finding.onset <= 104
 
 

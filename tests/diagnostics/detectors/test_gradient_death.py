@@ -14,7 +14,7 @@ def judged(look, run):
 
 @pytest.mark.parametrize(("share", "found"), [(0.011, 0), (0.009, 1)])
 def test_one_in_a_hundred_of_its_peak_is_death(share, found, look, made, since):
-    columns = {**STUCK, "gradient_norm_total": since(share, 1)}
+    columns = {**STUCK, "gradient_norm_total": since(share, 1), "rho": 0.1}
     (finding,) = look(KIND, made(columns)).findings or [None]
     assert (finding is not None) == found
     if finding is not None:
@@ -25,7 +25,7 @@ def test_one_in_a_hundred_of_its_peak_is_death(share, found, look, made, since):
 
 @pytest.mark.parametrize(("norm", "variant"), [(0.9e-7, "zero"), (1.1e-7, "")])
 def test_rounding_is_told_apart(norm, variant, look, made, since):
-    assert judged(look, made({**STUCK, "gradient_norm_total": since(norm, 1)}))[0][0] == variant
+    assert judged(look, made({**STUCK, "gradient_norm_total": since(norm, 1), "rho": 0.1}))[0][0] == variant
 
 
 def test_gradients_of_zero_from_the_first_row_have_no_peak_and_are_dead(look, made):
@@ -40,8 +40,25 @@ def test_the_norm_before_clipping_counts(look, made, since):
 @pytest.mark.parametrize(("loss", "found"), [(0.17, 0), (0.18, 1)])
 def test_a_net_that_is_done_has_small_gradients_for_a_good_reason(loss, found, look, made, since):
     """Done is half of H0, .35."""
-    columns = {"loss": since(loss, 0.7, 50), "gradient_norm_total": since(1e-4, 1)}
+    columns = {
+        "evaluation.lwlrap": 0.3,
+        "loss": since(loss, 0.7, 50),
+        "gradient_norm_total": since(1e-4, 1),
+        "rho": 0.1,
+    }
     assert len(judged(look, made(columns))) == found
+
+
+def test_a_net_that_has_learned_comes_to_rest(look, made, since):
+    """A full batch whose loss has no way left to fall."""
+    columns = {"loss": 0.3, "gradient_norm_total": since(1e-4, 1), "rho": 0.1}
+    assert judged(look, made(columns)) == []
+    assert judged(look, made({**columns, "evaluation.lwlrap": 0.3})) != []
+
+
+def test_a_gradient_far_below_an_explosion_but_as_large_as_label_noise_is_no_death(look, made, since):
+    columns = {**STUCK, "gradient_norm_total": since(1, 500), "rho": 0.9}
+    assert judged(look, made(columns)) == []
 
 
 def test_a_factor_on_the_loss_is_no_learning(made, since):

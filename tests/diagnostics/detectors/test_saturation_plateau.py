@@ -53,7 +53,11 @@ def test_a_plateau_that_ended_is_worth_knowing(look, made, since):
 
 @pytest.mark.parametrize(
     ("missing", "said"),
-    [(("saturation.gru", "hidden_spread.gru"), "no recurrent states"), (("rank_agreement",), "no scores")],
+    [
+        (("saturation.gru", "hidden_spread.gru"), "no recurrent states"),
+        (("rank_agreement",), "scores of one class"),
+        (("rank_agreement", "output_max"), "no scores"),
+    ],
 )
 def test_what_is_missing_is_said(missing, said, look, made):
     found = look(KIND, made({**ALIKE, "saturation.gru": 0.95, **dict.fromkeys(missing)}))

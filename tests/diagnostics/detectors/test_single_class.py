@@ -41,7 +41,11 @@ def test_but_it_is_if_a_net_that_told_clips_apart_came_to_it_over_one_class(look
 
 @pytest.mark.parametrize(
     ("missing", "said"),
-    [("top_class_share", "no scores"), ("rank_agreement", "no scores"), ("positives", "no labels by class")],
+    [
+        ("top_class_share", "scores of one class"),
+        ("rank_agreement", "scores of one class"),
+        ("positives", "no labels by class"),
+    ],
 )
 def test_what_is_missing_is_said(missing, said, look, made):
     found = look(KIND, made({**STUCK, "top_class_share": 1.0, missing: None}))
