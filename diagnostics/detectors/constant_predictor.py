@@ -16,8 +16,8 @@ ONE_OVER_RANK = 0.1
 ranking serves all clips; ours: collapsed nets .02 to .08, learning ones 1.7 to 2.1."""
 
 SHRUNK = 0.1
-"""Of what they were to which weights shrink that tell nothing apart any more; ours: in healthy runs of the zoo the median
-weight kept all of its norm (1.0 to 3.7 times)."""
+"""Of what they were to which weights shrink that tell nothing apart any more; ours: in healthy runs of the zoo the
+median weight kept all of its norm (1.0 to 3.7 times)."""
 
 WAKING = 1.5
 """Times by which the scores' spread between clips grows over a stretch from which a net is under way and only

@@ -17,7 +17,8 @@ held against the level of the labels' noise (`ALONE`)."""
 
 ALONE = 1e3
 """Total norm that is too large by itself, under a loss on classes and where nothing is learned: targets of 0 and 1 give
-none of such a size in a net that can be trained. Ours: healthy runs of the zoo had 131 at most; a regression may have any."""
+none of such a size in a net that can be trained. Ours: healthy runs of the zoo had 131 at most; a
+regression may have any."""
 
 
 def detect(view: View) -> Found:

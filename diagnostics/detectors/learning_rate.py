@@ -12,8 +12,8 @@ TOO_LARGE = 0.1
 """Median update ratio above which steps replace what was learned; the upper bound of TheDeepChecker (1e-1)."""
 
 DESTRUCTIVE = 0.5
-"""Median update ratio of a single step that leaves nothing of what was learned; ours: healthy runs of the zoo had .25 at
-most, half of them less than .03."""
+"""Median update ratio of a single step that leaves nothing of what was learned; ours: healthy runs of the zoo had .25
+at most, half of them less than .03."""
 
 BEGUN_AT_ZERO = 0.05
 """Of the weights' median norm after the first step below which a weight had begun at zero; ours."""
