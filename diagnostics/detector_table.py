@@ -1,4 +1,4 @@
-"""The docs' tables of detectors, from the code: `python -m flatline.diagnostics.detector_table docs/diagnosis.md`."""
+"""The docs' tables of detectors from the code: `python -m flatline.diagnostics.detector_table docs/diagnosis.md`."""
 
 import ast
 import inspect
@@ -13,33 +13,45 @@ BEGIN, END = "<!-- detectors:begin -->", "<!-- detectors:end -->"
 
 FOLDER = Path(__file__).parent / "detectors"
 
-READS = ("scalar", "columns", "medians", "paths", "_is")
-"""Methods of a view that are given a signal's name."""
-
-BESIDE = {
-    "gradient_norms": "gradient_norm",
-    "unclipped_norm": "gradient_norm_total",
-    "hidden_gradient_tables": "hidden_gradient.<rnn>",
-    "ablation": "ablation.rnn.<rnn>",
-    "newest_class_lwlrap": "evaluations: per-class lwlrap",
-    "has_learned": "evaluations, else loss and label_entropy",
-    "severity": "evaluations, else loss and label_entropy",
-    "loss": "loss",
-    "training_lwlrap": "lwlrap",
+READS: dict[str, tuple[str, ...]] = {
+    "broken-objective": ("output_min", "output_max", "loss", "label_entropy", "rho", "ln2_distance"),
+    "label-problem": (
+        *("input_spread", "input_scale", "target_min", "target_max", "positives", "lwlrap", "loss", "label_entropy"),
+        *("rho", "clip_spread", "update_ratio", "weight_norm", "saturation", "hidden_spread"),
+    ),
+    "non-finite": ("loss", "nonfinite_gradients", "nonfinite_inputs"),
+    "frozen-parameters": ("gradient_norm", "update_ratio", "nonfinite_gradients"),
+    "learning-rate-too-high": ("update_ratio", "weight_norm", "loss", "label_entropy", "learning_rate"),
+    "exploding-gradients": (
+        *("gradient_norm_total", "gradient_norm_unclipped", "gradient_norm", "loss", "label_entropy"),
+    ),
+    "saturation-plateau": ("saturation", "hidden_spread", "rank_agreement", "rho", "loss", "label_entropy"),
+    "vanishing-through-time": ("hidden_gradient", "saturation", "hidden_spread"),
+    "dead-units": ("zero_share", "activation_saturation", "saturation", "hidden_spread"),
+    "attention-collapse": ("attention_entropy", "attention_peak", "attention_sum", "loss", "label_entropy"),
+    "single-class-collapse": ("top_class_share", "rank_agreement", "positives"),
+    "gradient-death": (
+        *("gradient_norm_total", "gradient_norm_unclipped", "gradient_norm", "loss", "label_entropy", "rho"),
+    ),
+    "learning-rate-too-low": ("update_ratio", "weight_norm", "loss", "label_entropy", "learning_rate"),
+    "constant-predictor": (
+        *("rank_agreement", "class_lwlrap", "clip_spread", "class_spread", "top_class_share", "weight_norm"),
+    ),
+    "bypassed-recurrence": ("ablation", "saturation", "hidden_spread", "gradient_norm"),
 }
-"""What other attributes of a view are made of."""
+"""Signals that each detector asks for by itself; whether something was learned is asked of the evaluations, and of loss
+and label_entropy where there are none. A test watches what is asked."""
 
 
 def detector_tables() -> str:
     """Markdown: what each kind is and reads, and every threshold with its origin."""
-    kinds = [_kind_row(kind) for kind in DETECTORS]
     thresholds = [
-        f"| `{path.stem}` | `{name}` | {value} | {_cell(said)} |"
+        f"| `{path.stem}` | `{name}` | {_cell(value)} | {_cell(said)} |"
         for path in sorted(FOLDER.glob("*.py"))
         for name, value, said in constants(path)
     ]
-    head = "| kind | means | when | variants | reads |"
-    return f"{_table(head, kinds)}\n\n{_table('| file | threshold | value | what it bounds, its unit and origin |', thresholds)}"
+    kinds = _table("| kind | when | variants | signals |", [_kind_row(kind) for kind in DETECTORS])
+    return f"{kinds}\n\n{_table('| file | threshold | value | what it bounds, and where it is from |', thresholds)}"
 
 
 def with_table(page: str) -> str:
@@ -49,74 +61,26 @@ def with_table(page: str) -> str:
 
 
 def constants(path: Path) -> list[tuple[str, str, str]]:
-    """Name, value and docstring of each threshold of a file; an empty docstring where there is none."""
-    body = ast.parse(path.read_text(encoding="utf-8")).body
+    """Name, value and docstring of each constant of a file but its kinds; an empty docstring where there is none."""
+    source = path.read_text(encoding="utf-8")
+    body = ast.parse(source).body
     found = []
     for place, node in enumerate(body):
-        if not isinstance(node, ast.Assign) or not isinstance(node.targets[0], ast.Name) or _is_label(node.value):
-            continue
-        after = body[place + 1] if place + 1 < len(body) else None
-        is_said = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
-        value = ast.get_source_segment(path.read_text(encoding="utf-8"), node.value) or ""
-        found.append((node.targets[0].id, value, str(after.value.value) if is_said else ""))
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and not _names_kinds(node.value):
+            name, after = node.targets[0].id, body[place + 1] if place + 1 < len(body) else None
+            said = after.value.value if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant) else ""
+            if name.isupper():
+                found.append((name, ast.get_source_segment(source, node.value) or "", str(said)))
     return found
 
 
-def signals_of(kind: str) -> list[str]:
-    """Names of the signals that the detector of a kind asks for, with those of the helpers it imports."""
-    path = Path(inspect.getfile(DETECTORS[kind]))
-    files, found = [path, *_helpers(path)], {}
-    for file in files:
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-            for name in _asked(node):
-                found[name] = None
-    return list(found)
-
-
-def _helpers(path: Path) -> list[Path]:
-    """Files beside a detector that are none themselves, and are imported by it."""
-    own = {Path(inspect.getfile(detect)) for detect in DETECTORS.values()} | {FOLDER / "base.py"}
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    froms = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level == 1]
-    names = [
-        name for node in froms for name in ([node.module] if node.module else [alias.name for alias in node.names])
-    ]
-    return [file for name in names if (file := FOLDER / f"{name}.py").is_file() and file not in own]
-
-
-def _asked(node: ast.AST) -> list[str]:
-    """Signals that a piece of code asks of a view."""
-    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "view":
-        return [BESIDE[node.attr]] if node.attr in BESIDE else []
-    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute) or node.func.attr not in READS:
-        return []
-    return [name for name in [_name(node.args[0])] if name] if node.args else []
-
-
-def _name(node: ast.AST) -> str:
-    """A signal's name; of one that is put together, with what is put in as `<...>`."""
-    if isinstance(node, ast.Constant):
-        return str(node.value)
-    if isinstance(node, ast.JoinedStr):
-        parts = [_name(part) if isinstance(part, ast.Constant) else f"<{_inner(part)}>" for part in node.values]
-        return "".join(parts).replace("<suffix>", "").replace("<columns>.", "")
-    return ""
-
-
-def _inner(node: ast.AST) -> str:
-    names = [inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name)]
-    return names[0] if names else "name"
-
-
 def _kind_row(kind: str) -> str:
-    said = inspect.getdoc(DETECTORS[kind]) or ""
     variants = ", ".join(f"`{variant}`" for of, variant in ADVICE if of == kind and variant)
-    signals = ", ".join(f"`{name}`" if " " not in name else name for name in signals_of(kind))
-    return f"| `{kind}` | {_cell(KINDS[kind])} | {_cell(said)} | {variants} | {_cell(signals)} |"
+    signals = ", ".join(f"`{name}`" for name in READS[kind])
+    return f"| `{kind}`: {KINDS[kind]} | {_cell(inspect.getdoc(DETECTORS[kind]) or '')} | {variants} | {signals} |"
 
 
-def _is_label(node: ast.AST) -> bool:
-    """Whether a value is a kind's name, or names: no threshold."""
+def _names_kinds(node: ast.AST) -> bool:
     parts = node.elts if isinstance(node, ast.Tuple) else [node]
     return all(isinstance(part, ast.Constant) and part.value in KINDS for part in parts)
 

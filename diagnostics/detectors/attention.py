@@ -11,7 +11,7 @@ from .gradient_death import is_done
 KIND = "attention-collapse"
 
 UNIFORM = 0.999
-"""Entropy, as a share of ln(frames), from which attention looks at all frames alike."""
+"""Entropy, as a share of ln(frames), from which attention looks at all frames alike; ours."""
 
 ONE_FRAME = 0.9
 """Share of the weight that one frame has, median over the classes, from which attention sees one frame; ours."""
@@ -26,10 +26,10 @@ OF_ONE_CLASS = 0.9
 """Share of the weight of all classes that one has, from which classes that compete for frames have lost; ours."""
 
 FEWEST_CLASSES = 4
-"""Classes below which one may well have most of the weight."""
+"""Classes below which one may well have most of the weight; ours."""
 
 ON_PADDING = 0.5
-"""Weight that the real frames keep of a map that sums to 1 over all, below which most of it lies on padding."""
+"""Weight that the real frames keep of a map that sums to 1 over all, below which most of it lies on padding; ours."""
 
 
 def detect(view: View) -> Found:

@@ -13,7 +13,7 @@ ON_LOGITS = ("bce-with-logits", "cross-entropy")
 """Losses that put a sigmoid or softmax on what they are given."""
 
 RANGE = 1e-3
-"""Logits that never come further apart than this say nothing about their kind: a head of zeros is no sigmoid."""
+"""Logits that never come further apart than this say nothing about their kind: a head of zeros is no sigmoid; ours."""
 
 NEAR_LN2 = 0.02
 """Of a smoothed loss from ln 2, that of an answer of 1/2 for every class; ours: double sigmoids came within it between

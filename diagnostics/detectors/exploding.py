@@ -13,7 +13,7 @@ ratio between layers, here in time."""
 
 BEGINNING = 50
 """Iterations whose median is the level that others are held against; where the first ones explode already, they are
-held against the level of the labels' noise (`ALONE`)."""
+held against the level of the labels' noise (`ALONE`). Ours."""
 
 ALONE = 1e3
 """Total norm that is too large by itself, under a loss on classes and where nothing is learned: targets of 0 and 1 give

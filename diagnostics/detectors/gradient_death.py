@@ -16,14 +16,14 @@ ROUNDING = 1e-7
 """Total norm below which updates are rounding: what SageMaker Debugger calls vanishing, as mean |g|."""
 
 ALIVE = 0.3
-"""rho from which the head's gradient is no less than the draw of labels keeps up (`broken_objective.KILLED`)."""
+"""rho from which the head's gradient is no less than the draw of labels keeps up (`broken_objective.KILLED`); ours."""
 
 SUDDEN = 100.0
 """Times by which a norm falls at once when it is cleared or cut off; a net that comes to rest takes its time. Ours."""
 
 NOT_DONE = 0.5
 """Of its first value above which a smoothed loss says that there is something left to learn; a net that is done has
-tiny gradients for a good reason."""
+tiny gradients for a good reason. Ours."""
 
 
 def detect(view: View) -> Found:

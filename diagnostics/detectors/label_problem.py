@@ -12,7 +12,8 @@ OF_PROBABILITIES = ("bce-with-logits", "bce")
 """Losses whose targets are probabilities; of others a target may be any number."""
 
 NO_WONDER = 1e-6
-"""Chance of so many batches of one value in a row, by their share in the rest of the run, from which they are luck."""
+"""Chance of so many batches of one value in a row, by their share in the rest of the run, above which they are luck.
+Ours."""
 
 
 def detect(view: View) -> Found:

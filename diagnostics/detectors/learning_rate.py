@@ -19,7 +19,7 @@ BEGUN_AT_ZERO = 0.05
 """Of the weights' median norm after the first step below which a weight had begun at zero; ours."""
 
 SHRUNK = 0.5
-"""Of the weights' norm to which large updates may take it: beyond, it is weight decay that takes them."""
+"""Of the weights' norm to which large updates may take it: beyond, it is weight decay that takes them; ours."""
 
 TOO_SMALL = 1e-5
 """Median update ratio below which nothing moves; a tenth of the lower bound of TheDeepChecker (1e-4)."""
@@ -28,7 +28,7 @@ LEAST_MOVING = 1e-4
 """Median update ratio of a net that does learn; the lower bound of TheDeepChecker."""
 
 A_WHILE = 0.2
-"""Share of a run that must have such small updates, where it has learned: schedules end with a few."""
+"""Share of a run that must have such small updates, where it has learned: schedules end with a few. Ours."""
 
 
 def too_high(view: View) -> Found:

@@ -18,7 +18,7 @@ APART = 0.8
 """Share of one class on top below which a net had told clips apart; ours: collapsed nets reach it by iteration 5."""
 
 AGREEMENT = 0.98
-"""Above it the whole ranking is one, which is a constant predictor and not this."""
+"""Rank agreement above which the whole ranking is one: a constant predictor (`constant_predictor`), not this; ours."""
 
 
 def detect(view: View) -> Found:

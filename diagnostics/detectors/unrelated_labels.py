@@ -12,16 +12,17 @@ LONG_ENOUGH = 150
 """Iterations without learning before labels are suspected; ours: slow starts woke within as many."""
 
 ALIVE = (0.5, 2.0)
-"""rho of a head that learns from labels it cannot tell apart: 1, for the draw of labels is all there is."""
+"""rho of a head that learns from labels it cannot tell apart: 1, for the draw of labels is all there is; ours."""
 
 AT_ENTROPY = 0.15
-"""Of H0 within which the loss stays where nothing but the prior can be learned."""
+"""Of H0 within which the loss stays where nothing but the prior can be learned; ours."""
 
 WINDOW = 20
-"""Iterations before and after a jump that are compared."""
+"""Iterations before and after a jump that are compared; ours."""
 
 FALL = 0.6
-"""Share of what the batches' lwlrap was above the constant level that is lost at once when labels are shuffled."""
+"""Share of what the batches' lwlrap was above the constant level that is lost at once when labels are shuffled; ours.
+"""
 
 BY_HEART = 0.7
 """Of H0 below which a training loss says that the training clips are known; ours."""
@@ -30,10 +31,10 @@ NOTHING = 0.1
 """Above the constant level below which an evaluation says that nothing else is; ours, small evaluations included."""
 
 SUDDEN = 3.0
-"""Standard deviations of the loss before it by which it jumps."""
+"""Standard deviations of the loss before it by which it jumps; ours."""
 
 CONTINUOUS = 3.0
-"""Times by which outputs and updates may change across the jump; they come from weights that are as before."""
+"""Times by which outputs and updates may change across the jump; they come from weights as before. Ours."""
 
 
 def never_learned(view: View) -> tuple[Stretch, dict[str, float]] | None:
