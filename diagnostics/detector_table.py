@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from .advice import ADVICE
+from .causes import EXPLAINS
 from .detectors import DETECTORS
 from .findings import KINDS
 
@@ -44,14 +45,16 @@ and label_entropy where there are none. A test watches what is asked."""
 
 
 def detector_tables() -> str:
-    """Markdown: what each kind is and reads, and every threshold with its origin."""
+    """Markdown: what each kind is and reads, what it brings about, and every threshold with its origin."""
     thresholds = [
         f"| `{path.stem}` | `{name}` | {_cell(value)} | {_cell(said)} |"
         for path in sorted(FOLDER.glob("*.py"))
         for name, value, said in constants(path)
     ]
     kinds = _table("| kind | when | variants | signals |", [_kind_row(kind) for kind in DETECTORS])
-    return f"{kinds}\n\n{_table('| file | threshold | value | what it bounds, and where it is from |', thresholds)}"
+    causes = _table("| this, where it was there first | brings about |", [_cause_row(name) for name in EXPLAINS])
+    bounds = _table("| file | threshold | value | what it bounds, and where it is from |", thresholds)
+    return f"{kinds}\n\n{causes}\n\n{bounds}"
 
 
 def with_table(page: str) -> str:
@@ -78,6 +81,11 @@ def _kind_row(kind: str) -> str:
     variants = ", ".join(f"`{variant}`" for of, variant in ADVICE if of == kind and variant)
     signals = ", ".join(f"`{name}`" for name in READS[kind])
     return f"| `{kind}`: {KINDS[kind]} | {_cell(inspect.getdoc(DETECTORS[kind]) or '')} | {variants} | {signals} |"
+
+
+def _cause_row(name: str) -> str:
+    explained = ", ".join(f"`{other}`" for other in sorted(EXPLAINS[name], key=lambda of: (*of.partition("/"),)))
+    return f"| `{name}` | {explained} |"
 
 
 def _names_kinds(node: ast.AST) -> bool:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import yaml
 from flatline.data import PRESETS
+from flatline.diagnostics import detector_table
 from flatline.diagnostics.levels import SIGNALS
 from flatline.diagnostics.signal_table import with_table
 from flatline.runs.recipe import DataRecipe, ModelRecipe, Recipe, load_recipe, recipe_from_dict, recipe_names
@@ -55,3 +56,10 @@ def test_the_table_of_signals_is_the_one_that_the_code_makes():
         assert f"`{kind.subject}`" in page
         for info in kind.infos:
             assert f"| `{info.name}` |" in page
+
+
+def test_the_tables_of_detectors_are_those_that_the_code_makes():
+    page = (DOCS / "diagnosis.md").read_text(encoding="utf-8")
+    command = "python -m flatline.diagnostics.detector_table docs/diagnosis.md"
+    assert detector_table.with_table(page) == page, f"run: {command}"
+    assert command in page

@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 import pytest
 from flatline.diagnostics.advice import ADVICE
+from flatline.diagnostics.causes import EXPLAINS
 from flatline.diagnostics.detector_table import FOLDER, READS, constants, detector_tables
 from flatline.diagnostics.detectors import DETECTORS
 from flatline.diagnostics.view import View
@@ -74,12 +75,13 @@ def test_every_constant_says_what_it_bounds_and_every_number_where_it_is_from(pa
             assert re.search(ORIGINS, said, re.IGNORECASE), f"{path.stem}.{name}: {said}"
 
 
-def test_the_tables_have_a_row_a_kind_and_one_a_constant():
+def test_the_tables_have_a_row_a_kind_a_cause_and_a_constant():
     tables = detector_tables()
     for kind in DETECTORS:
         assert tables.count(f"| `{kind}`: ") == 1
     assert "| `exploding` | `RATIO` | 70.0 | Times the median" in tables
+    assert "| `non-finite` | `attention-collapse`, " in tables
     n_constants = sum(len(constants(path)) for path in FOLDER.glob("*.py"))
-    assert tables.count("\n| `") == len(DETECTORS) + n_constants
-    widths = {len(re.findall(r"(?<!\\)\|", line)) for line in tables.splitlines() if line}
-    assert widths == {5}
+    assert tables.count("\n| `") == len(DETECTORS) + len(EXPLAINS) + n_constants
+    widths = [{len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()} for table in tables.split("\n\n")]
+    assert widths == [{5}, {3}, {5}]
