@@ -68,3 +68,24 @@ def test_signs_that_were_not_recorded_count_for_neither(made):
 def test_a_finding_without_any_sign_stands_by_its_own_criterion():
     assert Reasons((), ()).sureness == 1
     assert Reasons((), ("against",)).sureness == 0
+
+
+STUCK = {"evaluation.lwlrap": 0.3, "loss": 0.36, "rank_agreement": 0.999, "saturation.gru": 0.95, "rho": 1.0}
+
+ALL_AGREE = {
+    "broken-objective": {**STUCK, "output_min": 0.1, "output_max": 0.9, "rho": 0.1, "loss": 0.69},
+    "saturation-plateau": STUCK,
+    "constant-predictor": STUCK,
+    "single-class-collapse": {**STUCK, "rank_agreement": 0.8},
+    "bypassed-recurrence": {"saturation.gru": 0.95},
+    "gradient-death": {**STUCK, "gradient_norm_total": np.geomspace(1, 1e-3, 400)},
+    "vanishing-through-time": {**STUCK, "hidden_gradient.gru": np.geomspace(1e-5, 1, 16)},
+    "label-problem": STUCK,
+    "learning-rate-too-low": {**STUCK, "update_ratio": 1e-6},
+}
+
+
+@pytest.mark.parametrize("kind", ALL_AGREE)
+def test_in_a_run_that_is_plainly_sick_with_it_every_sign_speaks_for_a_cause(kind, made):
+    reasons = reasons_for(kind, View(made(ALL_AGREE[kind])))
+    assert (len(reasons.pro), reasons.contra) == (len(EXPECTED[kind]), ())

@@ -123,3 +123,10 @@ def test_columns_by_parameter_are_read_once_and_long_ones_by_class_are_not_kept(
         view.medians("attention_peak"), view.columns("positives"), view.columns("update_ratio")
         view.medians("update_ratio")
     assert sorted(asked) == ["attention_peak", "positives", "update_ratio"]
+
+
+@pytest.mark.parametrize(("score", "learned"), [(0.325, True), (0.315, False)])
+@pytest.mark.parametrize("positives", [None, 0.0], ids=["not recorded", "no labels"])
+def test_without_the_labels_of_an_evaluation_the_margin_alone_counts(score, learned, positives, made):
+    columns = {"evaluation.lwlrap": score, "evaluation.class_positives": positives}
+    assert View(made(columns)).has_learned is learned

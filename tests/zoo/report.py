@@ -11,8 +11,8 @@ HEAD = """# The zoo
 
 Trainings broken on purpose and trainings that are well, recorded at level `deep`, and what `flatline.diagnose` says of
 each. Thresholds were fitted on the half `fit`; `report` has other tasks and other architectures, and was looked at
-while the rules that find a cause were written: zoo-unseen.md is that half at seeds that nobody had looked at. Written by
-`make zoo`, the other by `make zoo ZOO_ARGS="--half report --seeds-from 10 --without-peer --logs logs/zoo-unseen
+while the rules that find a cause were written: zoo-unseen.md is that half at seeds that nobody had looked at. Written
+by `make zoo`, the other by `make zoo ZOO_ARGS="--half report --seeds-from 10 --without-peer --logs logs/zoo-unseen
 --page docs/zoo-unseen.md"`.
 
 A fault counts only where it does harm: its run keeps at most 70 % of what its healthy twin (same task, size and seed)
