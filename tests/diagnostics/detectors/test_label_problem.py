@@ -122,3 +122,26 @@ def test_nor_is_a_slow_one_or_one_that_is_made_good(look, made, since):
     back = np.where((at >= 100) & (at < 150), 0.3, 0.8)
     for score in (slow, back):
         assert "shuffled" not in found(look, made(shuffled(since, lwlrap=score)))
+
+
+@pytest.mark.parametrize(
+    ("low", "loss", "severity"), [(-1, 0.3, "info"), (-1, -0.3, "critical"), (-1, None, "critical")]
+)
+def test_a_mark_for_what_is_unknown_is_no_fault_where_the_loss_leaves_it_out(low, loss, severity, look, made):
+    """A loss over targets of -1 goes below 0, unless they are masked."""
+    columns = {"target_min": low, "loss": loss}
+    assert found(look, made(columns))["out-of-range"].severity == severity
+    assert found(look, made({**columns, "target_max": 2}))["out-of-range"].severity == "critical"
+
+
+@pytest.mark.parametrize("loss", ["cross-entropy", "ctc", None])
+def test_only_targets_of_probabilities_have_a_range(loss, look, made):
+    assert "out-of-range" not in found(look, made({"target_max": 7}, loss_kind=loss))
+
+
+@pytest.mark.parametrize(("often", "is_luck"), [(0.6, True), (0.2, False)])
+def test_twenty_like_batches_in_a_row_are_luck_where_most_batches_are_alike(often, is_luck, look, made):
+    """.6 of batches empty: twenty in a row have a chance of 4e-5; .2 of them: 1e-14."""
+    target_max = (np.random.default_rng(0).random(400) > often).astype(float)
+    target_max[[179, 200]], target_max[180:200] = 1, 0
+    assert ("empty" in found(look, made({"target_max": target_max}))) != is_luck
