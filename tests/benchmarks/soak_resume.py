@@ -67,7 +67,7 @@ def differences(reference: Path, run: Path) -> list[str]:
     folders = {path.relative_to(root) for root in (reference, run) for path in root.glob("maps/*")}
     for folder in [Path("iterations"), Path("evaluations"), *sorted(folders)]:
         found += [f"{folder} {name}" for name in unlike_tables(reference / folder, run / folder)]
-    events = [[e for e in Run(path).events() if e["kind"] != "resume"] for path in (reference, run)]
+    events = [[e for e in Run(path).events() if e["kind"] not in ("resume", "finding")] for path in (reference, run)]
     return found + ["events"] * (len(events[0]) != len(events[1]))
 
 
