@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 from flatline.diagnostics.errors import UnknownNameError
-from flatline.diagnostics.history import MOST, History
+from flatline.diagnostics.history import FEWEST, MOST, MOST_BYTES, History
 
 
 def row(iteration, **columns):
@@ -87,3 +87,38 @@ def test_before_the_first_row_tables_are_empty(history):
     assert (len(history.scalars), len(history.evaluation_scalars), history.ablations.empty) == (0, 0, True)
     with pytest.raises(UnknownNameError):
         history.by_class("positives")
+
+
+@pytest.mark.parametrize(("entries", "most"), [(1000, MOST_BYTES // 8000), (2048, MOST_BYTES // 16384), (10, MOST)])
+def test_of_rows_with_long_lists_fewer_are_kept(entries, most, history):
+    lists = np.zeros(entries, dtype=np.float32)
+    for iteration in range(2 * MOST + 100):
+        history.see(row(iteration, lwlrap=lists, positives=lists))
+        assert len(history) <= most
+    assert len(history) > most // 2
+    assert history.scalars.index[-1] == 2 * MOST + 99
+
+
+def test_two_hundred_rows_are_kept_of_any_size(history):
+    lists = {f"attention_peak.{number}": np.zeros(2048, dtype=np.float32) for number in range(100)}
+    for iteration in range(300):
+        history.see(row(iteration, **lists))
+    assert FEWEST // 2 < len(history) <= FEWEST
+
+
+@pytest.mark.parametrize(("n", "is_kept"), [(2048, True), (2049, False)])
+def test_lists_of_a_whole_vocabulary_are_not_kept(n, is_kept, history):
+    history.see(row(0, positives=np.zeros(n, dtype=np.float32), rho=0.5))
+    assert history.scalars["rho"].tolist() == [0.5]
+    if is_kept:
+        assert history.by_class("positives").shape == (1, n)
+    else:
+        with pytest.raises(UnknownNameError):
+            history.by_class("positives")
+
+
+def test_lists_that_no_detector_reads_are_not_kept(history):
+    history.see(row(0, **{"running_lwlrap": np.ones(3), "hidden_gradient_direct.gru": np.ones(4)}))
+    for read in (lambda: history.by_class("running_lwlrap"), lambda: history.hidden_gradients("gru", direct=True)):
+        with pytest.raises(UnknownNameError):
+            read()
