@@ -130,3 +130,9 @@ def test_columns_by_parameter_are_read_once_and_long_ones_by_class_are_not_kept(
 def test_without_the_labels_of_an_evaluation_the_margin_alone_counts(score, learned, positives, made):
     columns = {"evaluation.lwlrap": score, "evaluation.class_positives": positives}
     assert View(made(columns)).has_learned is learned
+
+
+@pytest.mark.parametrize(("rows", "learned"), [(39, None), (40, True)])
+def test_a_loss_of_less_than_forty_rows_says_nothing(rows, learned, made):
+    loss = np.where(AT < 20, 0.7, 0.1)
+    assert View(made({"loss": loss}, rows=slice(0, rows), evaluated=[])).has_learned is learned
