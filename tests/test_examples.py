@@ -162,6 +162,7 @@ def test_every_gradient_norm_is_finite_and_is_what_the_optimiser_stepped_with(ex
 @pytest.mark.parametrize("name", NAMES)
 def test_nothing_is_lost_nothing_fails_and_nobody_here_warns(example, name):
     ours = [str(warning.message) for warning in example(name).warned if REPOSITORY in Path(warning.filename).parents]
+    ours = [said for said in ours if "oneDNN" not in said]  # PyTorch's own, told once a process and in few of them
     assert ours == []
     events = [json.dumps(event) for event in example(name).run.events() if event["kind"] != "skipped-step"]
     assert events == []
