@@ -211,6 +211,11 @@ class Run:
         entries = {name: self._entries(name) if pa.types.is_list(known[name]) else None for name in asked}
         return window_table(found, entries)
 
+    @property
+    def columns(self) -> list[str]:
+        """Names of the recorded columns of the iterations that hold numbers, scalar and list."""
+        return [field.name for field in self._iterations.schema() if is_numeric(field)]
+
     def entries(self, column: str) -> list[Any]:
         """What the entries of a list column of the iterations are of: parameters, classes, gates, or their numbers."""
         names, width = self._entries(column), self._width(column)

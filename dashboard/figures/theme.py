@@ -35,6 +35,7 @@ class Theme:
     grid: str
     missing: str
     alarm: str
+    warning: str
     parts: dict[str, str]
 
     def template(self) -> go.layout.Template:
@@ -76,6 +77,7 @@ LIGHT = Theme(
     grid="#e3e6eb",
     missing="#cfd3da",
     alarm="#c92a2a",
+    warning="#b8500a",
     parts={"conv": "#0072b2", "rnn": "#d55e00", "head": "#009e73", "attention": "#b45a93", "other": "#7a7f89"},
 )
 
@@ -88,6 +90,7 @@ DARK = Theme(
     grid="#363b45",
     missing="#5a606c",
     alarm="#ff8787",
+    warning="#ffa94d",
     parts={"conv": "#56b4e9", "rnn": "#e69f00", "head": "#2cc295", "attention": "#d98fc0", "other": "#a3a9b6"},
 )
 
