@@ -261,6 +261,15 @@ class Run:
         return self._lists(self._evaluations, "class_positives", self.classes)
 
     @property
+    def evaluation_top(self) -> pd.DataFrame:
+        """Share of an evaluation's clips on which each class has the highest score: iteration x class.
+
+        Ties share a clip, and a clip whose scores are all equal counts for no class; NaN where it was not recorded (by
+        an older Flatline, or since scores were NaN).
+        """
+        return self._lists(self._evaluations, "class_top", self.classes)
+
+    @property
     def map_names(self) -> list[str]:
         """Names of the recorded maps."""
         return list(self.info.get("maps", {}))

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from flatline.diagnostics.ablation_shares import Ablation, PartShare
 from flatline.diagnostics.errors import AttachError, ShapeError
-from flatline.diagnostics.evaluation import ablation_columns, evaluation_row
+from flatline.diagnostics.evaluation import ablation_columns, evaluation_row, top_shares
 from flatline.diagnostics.lwlrap import chance_level, constant_level, lrap, lwlrap, per_class_lwlrap
 
 
@@ -17,6 +17,36 @@ def test_a_score_stands_beside_chance_and_the_constant_level():
     assert (row["loss"], row["tie_share"]) == (0.5, 0)
     np.testing.assert_array_equal(row["class_lwlrap"], per_class_lwlrap(scores, target))
     np.testing.assert_array_equal(row["class_positives"], target.sum(axis=0))
+    np.testing.assert_array_equal(row["class_top"], top_shares(scores))
+
+
+def test_the_share_on_top_is_that_of_the_highest_scores():
+    scores = np.random.default_rng(1).standard_normal((50, 7)).astype("f4")
+    counts = np.zeros(7)
+    for clip in scores:
+        counts[clip.tolist().index(max(clip.tolist()))] += 1
+    assert counts.max() < 50
+    np.testing.assert_allclose(top_shares(scores), counts / 50)
+
+
+@pytest.mark.parametrize(
+    ("clip", "share"),
+    [
+        ([2, 1, 0], [1, 0, 0]),
+        ([1, 0, 1], [0.5, 0, 0.5]),
+        ([0, 0, 0], [0, 0, 0]),
+        ([np.inf, np.inf, 1], [0.5, 0.5, 0]),
+        ([-np.inf, -3, -np.inf], [0, 1, 0]),
+        ([5], [1]),
+    ],
+)
+def test_ties_share_a_clip_and_a_clip_without_order_counts_for_no_class(clip, share):
+    np.testing.assert_array_equal(top_shares(np.array([clip], dtype=float)), share)
+    np.testing.assert_allclose(top_shares(np.array([clip, clip, clip], dtype=float)), share)
+
+
+def test_no_clip_gives_no_share_and_not_zero():
+    assert np.isnan(top_shares(np.zeros((0, 3)))).all()
 
 
 def test_nan_scores_make_the_scores_nan_and_leave_the_levels():
@@ -24,6 +54,8 @@ def test_nan_scores_make_the_scores_nan_and_leave_the_levels():
     scores[1, 0] = np.nan
     row = evaluation_row(scores, target, None, loss=float("nan"))
     assert np.isnan([row["lwlrap"], row["lrap"], row["tie_share"], row["constant"], *row["class_lwlrap"]]).all()
+    assert row["class_top"].shape == (2,)
+    assert np.isnan(row["class_top"]).all()
     assert row["chance"] == chance_level(target)
 
 

@@ -71,6 +71,19 @@ def test_the_tables_are_those_of_the_contract(run):
     assert repr(run).endswith("finished, 8 iterations)")
 
 
+def test_what_is_on_top_is_nan_until_it_was_recorded(run, log):
+    assert run.evaluation_top.columns.tolist() == CLASSES
+    assert run.evaluation_top.index.tolist() == [4, 8]
+    assert run.evaluation_top.isna().to_numpy().all()
+    later = RunLog(log.path, resume=True)
+    later.append_evaluation({"iteration": 9, "lwlrap": 0.6, "class_top": [0.75, 0.25, 0]})
+    live = Run(log.path).evaluation_top
+    later.close()
+    for table in (live, Run(log.path).evaluation_top):
+        assert table.loc[9].tolist() == [0.75, 0.25, 0]
+        assert table.loc[:8].isna().to_numpy().all()
+
+
 def test_a_series_is_one_signal_and_the_rows_coordinates_can_be_asked_for_too(run):
     assert run.series("loss").tolist() == [0.5] * 8
     assert run.series("skipped").sum() == 1
