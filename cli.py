@@ -246,9 +246,10 @@ def _predict(arguments: argparse.Namespace) -> int:
 
 def _diagnose(arguments: argparse.Namespace) -> int:
     from .runs import diagnosing
+    from .runs.summary import judge
 
     run = diagnosing.ReadOnce(arguments.name, arguments.logs)
-    diagnosis = diagnosing.diagnose(run)
+    diagnosis = judge(run)
     if arguments.json:
         _json(diagnosing.as_dict(run, diagnosis))
     elif arguments.markdown:

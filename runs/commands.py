@@ -23,6 +23,7 @@ from .places import is_remote
 from .recipe import Recipe, RecipeError, load_recipe
 from .run import Run
 from .run_folder import check_store
+from .summary import remember
 from .task import Task, prepare
 from .train import Trained
 from .train import train as train_recipe
@@ -54,7 +55,9 @@ def train(
     check_writable(logs)
     task = _prepared(wanted, embedded_data() if data is None else data)
     with training(wanted.iterations) as watch:
-        return train_recipe(wanted, task, logs, name=name, watch=watch, stop_on=stop_on)
+        trained = train_recipe(wanted, task, logs, name=name, watch=watch, stop_on=stop_on)
+    remember(trained.path)
+    return trained
 
 
 def _resume(
@@ -75,7 +78,9 @@ def _resume(
     check_writable(run.path)
     task = _prepared(wanted, _data_of(run) if data is None else data)
     with training(wanted.iterations) as watch:
-        return resuming.resume(run, wanted, task, watch=watch, stop_on=stop_on)
+        trained = resuming.resume(run, wanted, task, watch=watch, stop_on=stop_on)
+    remember(trained.path)
+    return trained
 
 
 def _data_of(run: Run) -> Path:
