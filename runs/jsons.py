@@ -27,13 +27,17 @@ def write_json(path: Path, value: Any, *, fsync: bool = False) -> None:
 
     fsync : wait until the disk has the new one
     """
-    content = to_json(value, indent=1) + "\n"
+    write_file(path, (to_json(value, indent=1) + "\n").encode(), fsync=fsync)
+
+
+def write_file(path: Path, content: bytes, *, fsync: bool = False) -> None:
+    """Replace any file in the same way."""
     if is_remote(path):
-        path.write_bytes(content.encode())
+        path.write_bytes(content)
         return
     hidden = path.with_name(f".{path.name}")
     try:
-        with hidden.open("w", encoding="utf-8") as file:
+        with hidden.open("wb") as file:
             file.write(content)
             if fsync:
                 file.flush()

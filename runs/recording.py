@@ -12,11 +12,15 @@ from ..diagnostics import recorder
 from ..diagnostics.errors import RunError
 from ..diagnostics.subject import is_writer
 from ..diagnostics.telling import Nowhere
+from .kept_clips import KeptClip, keep_clip
 from .log import RunLog, read_info, seal_left
 from .mirror import opened
 from .moving import move, remove
 from .places import is_remote, place
 from .store_lock import lock_of
+
+LARGEST_MEL = 2**22
+"""Values of a pinned clip up to which it is kept (16 MB); ours: ten minutes of 100 frames a second and 64 mel bins."""
 
 
 class Recorder(recorder.Recorder):
@@ -84,6 +88,8 @@ class Recorder(recorder.Recorder):
                 if moved is not None:
                     move(moved, path)
             raise
+        if path is not None:
+            _keep_pinned(sink, pinned or {})
 
 
 def _remove(folder: Path, there: set[str] | None) -> None:
@@ -96,6 +102,13 @@ def _remove(folder: Path, there: set[str] | None) -> None:
             shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
     if there is None:
         folder.rmdir()
+
+
+def _keep_pinned(log: RunLog, clips: Mapping[str, Tensor]) -> None:
+    """Keep what the model is given of the pinned clips, where it is (frame, mel); without sound, which nobody gave."""
+    for name, clip in clips.items():
+        if clip.ndim == 2 and clip.is_floating_point() and clip.numel() <= LARGEST_MEL:
+            keep_clip(log.folder, KeptClip(name, clip.detach().float().cpu().numpy()), fsync=log.fsync)
 
 
 def own_loop(model: nn.Module) -> dict[str, Any]:

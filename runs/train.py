@@ -22,6 +22,7 @@ from .interruption import Interruption
 from .log import RunLog, claim
 from .losses import criterion
 from .network import device_of, make_model
+from .pinned_clips import keep_pinned
 from .progress import Keeper, Progress, put_back, put_back_random_state
 from .recipe import Recipe
 from .recording import Recorder
@@ -227,6 +228,8 @@ class Training:
 
     def _recorder(self, log: RunLog) -> Recorder:
         try:
+            pinned = self._pinned()
+            keep_pinned(log.folder, self.task, pinned, fsync=log.fsync)
             return Recorder(
                 self.model,
                 self.optimizer,
@@ -235,7 +238,7 @@ class Training:
                 loss=self.recipe.loss,
                 level=self.recipe.level,
                 scaler=self.scaler,
-                pinned=self._pinned(),
+                pinned=pinned,
             )
         except BaseException:
             log.close("failed")
