@@ -8,48 +8,75 @@ from dash import Dash, Input, Output
 
 from ..runs.listing import Listing
 from ..runs.places import place
-from . import shell
-from .addresses import parse
-from .pages import runs, unknown, vitals
+from ..runs.run import Run
+from . import audio, shell
+from .addresses import parse, run_path
+from .judging import Judge
+from .pages import attribution, classes, compare, diagnosis, localisation, run_bar, runs, unknown, vitals
+from .pages.figure_page import reason
 from .serving import bound
 
+RUN_LAYOUTS: dict[str, Callable[[Run], Any]] = {
+    "vitals": vitals.layout,
+    "classes": classes.layout,
+    "localisation": localisation.layout,
+    "attribution": attribution.layout,
+    "diagnosis": diagnosis.layout,
+}
 
-def create_app(logs: Path) -> Dash:
+
+def create_app(logs: Path, judge: Judge | None = None) -> Dash:
     """The dashboard over the runs in a folder; everything it serves lies on this machine.
 
-    logs : the folder of runs; it may be empty or not be there yet
+    logs  : the folder of runs; it may be empty or not be there yet
+    judge : who says what became of them; None makes one
     """
     logs = place(logs)
+    judge = judge or Judge(logs)
     app = Dash(
         __name__,
         title="Flatline",
         update_title="",
         serve_locally=True,
+        index_string=shell.INDEX,
         suppress_callback_exceptions=True,  # pages come in by address, so their parts are not there at the start
     )
     listing = Listing(logs)
     app.layout = shell.layout(str(logs))
+    audio.register(app.server, logs)
     shell.register(app)
-    runs.register(app, listing)
-    vitals.register(app, logs)
+    run_bar.register(app, logs, judge)
+    runs.register(app, listing, judge)
+    for page in (vitals, classes, localisation, diagnosis, compare):
+        page.register(app, logs, judge)
 
-    @app.callback(Output(shell.PAGE, "children"), Input(shell.URL, "pathname"))
-    def show(path: str | None) -> Any:
-        return page_at(path or "/", logs, listing)
+    @app.callback(
+        Output(shell.PAGE, "children"),
+        Input(shell.URL, "pathname"),
+        Input(shell.URL, "search"),
+    )
+    def show(path: str | None, search: str | None) -> Any:
+        return page_at(path or "/", logs, listing, judge, search)
 
     return app
 
 
-def page_at(path: str, logs: Path, listing: Listing) -> Any:
+def page_at(path: str, logs: Path, listing: Listing, judge: Judge, search: str | None = None) -> Any:
     """The page of an address; for an unknown one, a page that says what there is."""
-    address = parse(path)
+    address = parse(path, search)
     if address is None:
         return unknown.page_layout(path)
     if address.page == "runs":
-        return runs.layout(listing)
-    if address.page == "vitals":
-        return vitals.layout(logs, address.run)
-    return unknown.page_layout(path)
+        return runs.layout(listing, judge)
+    if address.page == "compare":
+        return compare.layout(logs, address)
+    folder = run_path(logs, address.run)
+    if folder is None:
+        return unknown.run_layout(logs, address.run)
+    try:
+        return RUN_LAYOUTS[address.page](Run(folder))
+    except Exception as error:
+        return unknown.unreadable_layout(folder.name, reason(error, folder.name))
 
 
 def serve(logs: Path, host: str = "127.0.0.1", port: int = 8050, ready: Callable[[str], None] | None = None) -> None:
@@ -59,7 +86,12 @@ def serve(logs: Path, host: str = "127.0.0.1", port: int = 8050, ready: Callable
     ready : called with the address once the port is the server's
     Raises FlatlineError if the port cannot be had.
     """
-    with bound(create_app(logs).server, host, port) as server:
-        if ready is not None:
-            ready(f"http://{host}:{server.port}/")
-        server.serve_forever()
+    judge = Judge(logs)
+    app = create_app(logs, judge)
+    try:
+        with bound(app.server, host, port) as server:
+            if ready is not None:
+                ready(f"http://{host}:{server.port}/")
+            server.serve_forever()
+    finally:
+        judge.close()

@@ -23,6 +23,52 @@ CAPTIONS = {
         "rho near 1 means that the output still feels the labels, below 0.3 the gradient is killed. A rank agreement "
         "near 1, or one class on top for all clips, means that the net gives every clip the same answer."
     ),
+    "hidden-gradient-heatmap": (
+        "How much the loss still moves the recurrent state at each frame of a clip: bright frames are heard, dark ones "
+        "are not learned from. A collapse is the whole map turning dark, or all but the frames nearest the output."
+    ),
+    "update-ratios": (
+        "How far a step moves each part, as a share of its weights. Around a thousandth is usual; far below, a part "
+        "stands still although it has a gradient, far above, it is thrown about."
+    ),
+    "class-lwlrap": (
+        "Classes sorted by their lwlrap. Bars that fall like 1/rank are what one fixed ranking for all clips gives: "
+        "the first classes look learned, and no class is tagged. Learned classes stand clear of that line."
+    ),
+    "class-heatmap": (
+        "Each row is a class, each column an evaluation; bright is learned. In a collapse the rows keep whatever they "
+        "had from the first evaluations on: stripes that never change."
+    ),
+    "class-shares": (
+        "How often each class is on top against how often it is true. In a single-class collapse one class takes "
+        "all clips; a net that learns keeps the two near each other."
+    ),
+    "localisation-map": (
+        "The clip as the net hears it, and under it how much each frame counts for each class; boxes are the sounds "
+        "that are truly there. A collapsed map is one colour over all frames, or the same for every class."
+    ),
+    "map-growth": (
+        "One class's map at each iteration: bands at the frames of the sound grow out of an even grey. A map that "
+        "stays even never found the sound; one that flips to a single frame has stopped looking."
+    ),
+    "clip-scores": (
+        "What the net says of this clip at this evaluation; true labels are coloured. The same bars for every clip "
+        "are a constant predictor."
+    ),
+    "compare-curves": (
+        "One colour a run, the same in every panel. A collapsed run leaves the others in the gradient panels first; "
+        "its score then stays at the constant level."
+    ),
+    "compare-heatmaps": (
+        "The same colour means the same gradient norm in every panel: parts that are dark in one run and bright in "
+        "another are where the two differ."
+    ),
+    "compare-classes": (
+        "lwlrap of each class in each run, the classes that differ most first. A class learned in one run only is a "
+        "long line."
+    ),
+    "compare-localisation-1": "The first run's maps of the clip at the cursor's iteration.",
+    "compare-localisation-2": "The second run's maps of the same clip at the same iteration.",
 }
 """Captions by graph id."""
 

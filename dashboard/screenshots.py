@@ -1,10 +1,8 @@
 """Pictures of the dashboard's pages: `python -m flatline.dashboard.screenshots LOGS OUT`."""
 
 import argparse
-import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -13,20 +11,8 @@ from ..diagnostics.errors import FlatlineError
 from ..runs.listing import list_runs
 from .addresses import HOME, run_address
 from .app import create_app
+from .browser import browser
 from .serving import in_thread
-
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-
-FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-dev-shm-usage",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 
 SCHEMES = ("light", "dark")
 WIDTHS = (1280, 1920)
@@ -70,29 +56,6 @@ def telling_runs(logs: Path) -> list[str]:
     """The runs with the highest and with the lowest last lwlrap, each once."""
     scored = list_runs(logs).dropna(subset=["lwlrap"]).sort_values("lwlrap")
     return list(dict.fromkeys(scored["name"].iloc[[-1, 0]])) if len(scored) else []
-
-
-@contextmanager
-def browser() -> Iterator[Any]:
-    """A headless Chromium of this machine.
-
-    Raises FlatlineError if Playwright or the browser is missing.
-    """
-    executable = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if executable is None:
-        raise FlatlineError(
-            f"no browser found (looked for {', '.join(BROWSERS)}); install Chromium from your system's packages"
-        )
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError as error:
-        raise FlatlineError("Playwright is not installed; pip install 'flatline[test]'") from error
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=executable, args=list(FLAGS))
-        try:
-            yield chromium
-        finally:
-            chromium.close()
 
 
 def _shoot(chromium: Any, url: str, scheme: str, width: int, path: Path) -> None:

@@ -236,6 +236,11 @@ class Run:
         return table.astype(float)
 
     @property
+    def evaluation_iterations(self) -> np.ndarray:
+        """Iterations at which there was an evaluation, ascending: (evaluation,) int64."""
+        return self._evaluations.table([]).column("iteration").to_numpy()
+
+    @property
     def evaluation_scalars(self) -> pd.DataFrame:
         """Iteration x every scalar of an evaluation (with the share of tied scores and more)."""
         return self._scalars(self._evaluations)

@@ -1,5 +1,7 @@
+// Colours, and the reader's view of each figure.
 (function () {
   const root = document.documentElement;
+  const keep = () => window.dash_clientside.no_update;
   let watched = null;
 
   function scheme() {
@@ -17,27 +19,61 @@
       watched = new MutationObserver(() => follow(store));
       watched.observe(root, { attributeFilter: ["data-mantine-color-scheme"] });
     }
+    document.getElementById("first-paint")?.remove();
     document.body.setAttribute("data-ag-theme-mode", scheme() || "light");
-    return scheme() || window.dash_clientside.no_update;
+    return scheme() || keep();
   }
 
-  // A new figure with the axes where the reader has put them in the one that is shown. Plotly's own uirevision would do
-  // it, but Dash 4.4 hands a zoomed figure to Plotly a second time, which takes the zoom for the figure's own.
-  function keep_view(figure, id) {
+  const axes = (layout) => Object.keys(layout).filter((key) => /^[xy]axis\d*$/.test(key));
+  const cardOf = (id) => document.querySelector(`.card[data-graph="${id}"]`);
+
+  // A new figure with the axes where the reader has put them. Plotly's own uirevision would do it, but Dash 4.4 hands a
+  // zoomed figure to Plotly a second time, which takes the zoom for the figure's own.
+  function keep_view(figure, id, zoom) {
+    const card = cardOf(id);
+    card?.classList.remove("stale");
+    if (!figure) return keep();
     const shown = document.querySelector(`#${id} .js-plotly-plot`);
     const old = shown && shown.layout;
-    if (!figure || !old || !old.uirevision || old.uirevision !== figure.layout.uirevision) {
-      return figure || window.dash_clientside.no_update;
-    }
+    const same = old && old.uirevision && old.uirevision === figure.layout.uirevision;
+    const byIteration = card?.dataset.axis === "iteration";
     const layout = { ...figure.layout };
-    for (const name of Object.keys(layout).filter((key) => /^[xy]axis\d*$/.test(key))) {
-      const same = old[name] && (old[name].type || "linear") === (layout[name].type || "linear");
-      if (same && old[name].autorange === false) {
+    for (const name of axes(layout)) {
+      if (byIteration && name.startsWith("x")) {
+        if (zoom) layout[name] = { ...layout[name], range: [zoom[0] - 0.5, zoom[1] + 0.5], autorange: false };
+        continue;
+      }
+      const alike = same && old[name] && (old[name].type || "linear") === (layout[name].type || "linear");
+      if (alike && old[name].autorange === false) {
         layout[name] = { ...layout[name], range: [...old[name].range], autorange: false };
       }
     }
     return { ...figure, layout };
   }
 
-  window.dash_clientside = Object.assign({}, window.dash_clientside, { flatline: { watch_scheme, keep_view } });
+  // Every axis of iterations of a page shows the same stretch: what one figure is zoomed to, all are.
+  function zoomed(event, zoom) {
+    if (!event) return;
+    const names = Object.keys(event).filter((key) => /^xaxis\d*\./.test(key));
+    if (names.some((key) => key.endsWith(".autorange") && event[key])) {
+      if (zoom) window.dash_clientside.set_props("zoom", { data: null });
+      return;
+    }
+    const ends = [0, 1].map((end) => names.find((key) => key.endsWith(`.range[${end}]`))).map((key) => event[key]);
+    const whole = names.find((key) => key.endsWith(".range"));
+    const [first, last] = (whole ? event[whole] : ends).map(Number);
+    if (!Number.isFinite(first) || !Number.isFinite(last)) return;
+    const next = [Math.max(0, Math.ceil(first)), Math.max(1, Math.floor(last))];
+    if (next[1] <= next[0]) next[1] = next[0] + 1;
+    if (!zoom || next[0] !== zoom[0] || next[1] !== zoom[1]) {
+      window.dash_clientside.set_props("zoom", { data: next });
+    }
+  }
+
+  window.dash_clientside = window.dash_clientside || {};
+  window.dash_clientside.flatline = Object.assign({}, window.dash_clientside.flatline, {
+    watch_scheme,
+    keep_view,
+    zoomed,
+  });
 })();

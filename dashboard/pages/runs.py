@@ -1,4 +1,4 @@
-"""The page of all runs: a table to sort and filter, and the way to each run's vitals."""
+"""The page of all runs: what became of each, a table to sort and filter, and the ways to look closer."""
 
 import hashlib
 from pathlib import Path
@@ -7,13 +7,13 @@ from typing import Any
 import dash_ag_grid as dag
 import dash_mantine_components as dmc
 import pandas as pd
-from dash import Dash, Input, Output, State, dcc, no_update
+from dash import Dash, Input, Output, State, dcc, html, no_update
 
 from ...runs.listing import Listing
-from ..addresses import run_address
+from ..addresses import compare_address, run_address
 from ..captions import CONSTANT_LEVEL
-from ..shell import URL
-from .runs_columns import COLUMN_DEFAULTS, COLUMNS, GRID_THEME
+from ..judging import Judge
+from .runs_columns import COLUMN_DEFAULTS, COLUMNS, GRID_THEME, SELECTION
 
 TABLE = "runs-table"
 PULSE = "runs-pulse"
@@ -21,15 +21,20 @@ SEEN = "runs-seen"
 EMPTY = "runs-empty"
 FILLED = "runs-filled"
 
+COMPARE = "compare-link"
+
+JUDGED = ("verdict", "cause", "since", "gradient", "why")
+"""What a row has of the run's judgement."""
+
 INTERVAL_MS = 2000
 ROW_PX = 40
 
 FIRST_COMMANDS = "flatline demo\nflatline train story-attention --data ROOT"
 
 
-def layout(listing: Listing) -> dmc.Stack:
+def layout(listing: Listing, judge: Judge) -> dmc.Stack:
     """The page as it is now; it goes on filling itself."""
-    rows = table_rows(listing.table())
+    rows = judged_rows(listing, judge)
     return dmc.Stack(
         [
             dcc.Interval(id=PULSE, interval=INTERVAL_MS),
@@ -40,7 +45,7 @@ def layout(listing: Listing) -> dmc.Stack:
     )
 
 
-def register(app: Dash, listing: Listing) -> None:
+def register(app: Dash, listing: Listing, judge: Judge) -> None:
     """The callbacks of this page."""
 
     @app.callback(
@@ -54,16 +59,29 @@ def register(app: Dash, listing: Listing) -> None:
         prevent_initial_call=True,
     )
     def grow(_: int, seen: str) -> tuple[Any, ...]:
-        return changed_rows(listing, seen)
+        return changed_rows(listing, judge, seen)
 
-    @app.callback(Output(URL, "pathname"), Input(TABLE, "cellClicked"), prevent_initial_call=True)
-    def open_run(cell: dict[str, Any] | None) -> Any:
-        return run_address(cell["rowId"]) if cell else no_update
+    @app.callback(
+        Output(COMPARE, "children"),
+        Output(COMPARE, "href"),
+        Output(COMPARE, "className"),
+        Input(TABLE, "selectedRows"),
+        prevent_initial_call=True,
+    )
+    def compared(chosen: list[dict[str, Any]] | None) -> tuple[str, str, str]:
+        return comparison([row["name"] for row in chosen or []])
 
 
-def changed_rows(listing: Listing, seen: str | None) -> tuple[Any, ...]:
+def comparison(names: list[str]) -> tuple[str, str, str]:
+    """Words, address and look of the way to a comparison of the marked runs."""
+    if len(names) < 2:
+        return "Mark two runs or more to compare them", "#", "compare-link off"
+    return f"Compare {len(names)} runs", compare_address(names), "page-link compare-link"
+
+
+def changed_rows(listing: Listing, judge: Judge, seen: str | None) -> tuple[Any, ...]:
     """Rows, the table's size, their fingerprint, and which of table and invitation shows; no updates without news."""
-    rows = table_rows(listing.table())
+    rows = judged_rows(listing, judge)
     mark = fingerprint(rows)
     if mark == seen:
         return (no_update,) * 5
@@ -73,6 +91,16 @@ def changed_rows(listing: Listing, seen: str | None) -> tuple[Any, ...]:
 def table_style(rows: int) -> dict[str, str]:
     """As high as the rows, or as the window lets it be."""
     return {"height": f"min(calc(100vh - 200px), {rows * ROW_PX + 110}px)", "minHeight": "240px"}
+
+
+def judged_rows(listing: Listing, judge: Judge) -> list[dict[str, Any]]:
+    """The rows with verdict, cause, gradient curve and address; a verdict that is still to come is "…"."""
+    rows = table_rows(listing.table())
+    for row in rows:
+        judged = judge.row(row["name"]) or {"verdict": "…"} if row["status"] != "unreadable" else {}
+        found = {"verdict": "not judged", "why": judged["error"]} if "error" in judged else judged
+        row |= {"address": run_address(row["name"])} | {name: found.get(name) for name in JUDGED}
+    return rows
 
 
 def table_rows(runs: pd.DataFrame) -> list[dict[str, Any]]:
@@ -93,9 +121,11 @@ def fingerprint(rows: list[dict[str, Any]]) -> str:
 
 def _filled(rows: list[dict[str, Any]]) -> dmc.Stack:
     heading = dmc.Title("Runs", order=2)
-    text = dmc.Text("Click a run to see its vital signs. Columns sort and filter.", c="dimmed", size="sm")
+    text = dmc.Text("A click on a name opens the run. Columns sort and filter.", c="dimmed", size="sm")
+    words, address, look = comparison([])
+    compare = html.A(words, id=COMPARE, href=address, className=look)
     note = dmc.Text(CONSTANT_LEVEL, size="sm", c="dimmed", maw="120ch")
-    return dmc.Stack([dmc.Group([heading, text], align="baseline"), _grid(rows), note], gap="sm")
+    return dmc.Stack([dmc.Group([heading, text, compare], align="baseline"), _grid(rows), note], gap="sm")
 
 
 def _empty(logs: Path) -> dmc.Paper:
@@ -128,6 +158,11 @@ def _grid(rows: list[dict[str, Any]]) -> dag.AgGrid:
         columnDefs=COLUMNS,
         defaultColDef=COLUMN_DEFAULTS,
         getRowId="params.data.name",
-        dashGridOptions={"theme": {"function": GRID_THEME}, "rowHeight": ROW_PX, "tooltipShowDelay": 300},
+        dashGridOptions={
+            "theme": {"function": GRID_THEME},
+            "rowHeight": ROW_PX,
+            "tooltipShowDelay": 300,
+            "rowSelection": SELECTION,
+        },
         style=table_style(len(rows)),
     )

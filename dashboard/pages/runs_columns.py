@@ -45,6 +45,19 @@ _STATE = _coloured(
     }
 )
 
+_VERDICT = _coloured(
+    {
+        "params.value == 'collapsed'": BAD,
+        "params.value == 'at-risk'": STOPPED,
+        "params.value == 'healthy'": GOOD,
+    }
+)
+
+SELECTION = {"mode": "multiRow", "enableClickSelection": False, "headerCheckbox": False}
+"""Runs are marked by their boxes, for a comparison."""
+
+CURVE = "Total gradient norm from the first iteration to the last, the lowest of each bin, on a logarithmic scale."
+
 _LEVEL = _coloured({"params.data.at_constant_level === true": BAD, "params.data.at_constant_level === false": GOOD})
 
 _YES_NO = {"function": "params.value == null ? '–' : params.value ? 'yes' : 'no'"}
@@ -64,8 +77,12 @@ _AT_LEAST: dict[str, Any] = {
 }
 
 COLUMNS: list[dict[str, Any]] = [
-    _text("name", "Run", 270, tooltipField="name", cellClass="run-name"),
-    _text("status", "State", 108, tooltipField="reason", cellStyle=_STATE),
+    _text("name", "Run", 230, tooltipField="name", cellClass="run-name", cellRenderer="RunLink"),
+    _text("verdict", "Verdict", 108, tooltipField="why", cellStyle=_VERDICT),
+    _text("cause", "Cause", 168, tooltipField="cause"),
+    {"field": "gradient", "headerName": "Gradient", "width": 116, "cellRenderer": "Curve", "cellDataType": False}
+    | {"filter": False, "sortable": False, "headerTooltip": CURVE},
+    _text("status", "State", 100, tooltipField="reason", cellStyle=_STATE),
     _number("lwlrap", "lwlrap", 62, ".3f", cellStyle=_LEVEL, **_AT_LEAST),
     _number("chance", "Chance", 66, ".3f", filter=False),
     _number("constant", "Constant level", 76, ".3f", filter=False),

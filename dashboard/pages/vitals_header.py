@@ -1,6 +1,5 @@
 """What stands over a run's figures: what it is, how far it is, how it scores, in words where it scores nothing."""
 
-from pathlib import Path
 from typing import Any
 
 import dash_mantine_components as dmc
@@ -15,45 +14,13 @@ from ..captions import constant_level_alert, not_finite_alert
 from ..newest import Newest, newest_gradient, newest_loss, newest_score
 from ..tables import column
 
-STATE_COLOURS = {"running": "blue", "finished": "teal", "interrupted": "orange", "failed": "red"}
-
 BAD = "var(--flatline-bad)"
 
 
-def status_of(path: Path) -> str:
-    """The run's status; "gone" where it cannot be read any more."""
-    try:
-        return Run(path).status
-    except Exception:
-        return "gone"
-
-
 def header(run: Run) -> dmc.Stack:
-    """Name, state and make of the run, its numbers, and what they mean where they mean trouble."""
+    """The newest numbers of the run, and what they mean where they mean trouble."""
     scalars, evaluations = run.scalars, run.evaluations
-    return dmc.Stack([_heading(run), _tiles(run, scalars, evaluations), *_alerts(run, scalars, evaluations)], gap="sm")
-
-
-def _heading(run: Run) -> dmc.Group:
-    status = run.status
-    badge = dmc.Badge(
-        status, color=STATE_COLOURS.get(status, "gray"), size="lg", variant="light", tt="none", id="run-state"
-    )
-    model = run.recipe.get("model", {})
-    make = {
-        "architecture": model.get("architecture"),
-        "head": model.get("head"),
-        "loss": run.info.get("loss_kind"),
-        "seed": run.recipe.get("seed"),
-    }
-    known = [
-        dmc.Text([f"{what} ", html.B(str(value))], size="sm", c="dimmed")
-        for what, value in make.items()
-        if value is not None
-    ]
-    return dmc.Group(
-        [dmc.Title(run.name, order=2, style={"overflowWrap": "anywhere"}), badge, *known], gap="md", align="center"
-    )
+    return dmc.Stack([_tiles(run, scalars, evaluations), *_alerts(run, scalars, evaluations)], gap="sm")
 
 
 def _tiles(run: Run, scalars: pd.DataFrame, evaluations: pd.DataFrame) -> dmc.SimpleGrid:
@@ -107,7 +74,7 @@ def _alerts(run: Run, scalars: pd.DataFrame, evaluations: pd.DataFrame) -> list[
     elif run.last_iteration is None:
         alerts.append(_nothing_yet(run.status))
     if run.last_iteration is not None and run.status in ("failed", "interrupted"):
-        alerts.append(dmc.Alert(_stopped(run), color=STATE_COLOURS[run.status], id="run-stopped"))
+        alerts.append(dmc.Alert(_stopped(run), color="red" if run.status == "failed" else "orange", id="run-stopped"))
     since = {
         "loss": newest_loss(scalars).since,
         "gradient": newest_gradient(scalars).since,

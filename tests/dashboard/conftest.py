@@ -3,8 +3,7 @@ import os
 from pathlib import Path
 
 import pytest
-from flatline.dashboard.app import create_app
-from flatline.dashboard.screenshots import browser
+from flatline.dashboard.browser import browser
 from flatline.dashboard.serving import in_thread
 from flatline.diagnostics.errors import FlatlineError
 from flatline.runs.run import Run
@@ -65,6 +64,8 @@ def open_page(chromium):
 
     Afterwards no page may have logged an error or asked another machine for anything.
     """
+    from flatline.dashboard.app import create_app
+
     pages, troubles, servers = [], [], []
 
     def opened(logs, path="/", **context):
