@@ -40,21 +40,21 @@ def _joined(argv: list[str]) -> list[str]:
 def parser() -> argparse.ArgumentParser:
     """Every command with its options."""
     from . import __version__
+    from .cli_reading import add_reading
 
     top = argparse.ArgumentParser(prog="flatline", description="Find out why a recurrent network stopped learning.")
     top.add_argument("--version", action="version", version=f"flatline {__version__}")
     commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_training(commands)
     _add_ablate(commands)
-    _add_reading(commands)
+    _add_dashboard(commands)
+    add_reading(commands)
     _add_data(commands)
     return top
 
 
 def _add_training(commands: Any) -> None:
-    train = _command(
-        commands, "train", _train, "train by a recipe, recorded; the last line printed is the run's folder"
-    )
+    train = command(commands, "train", _train, "train by a recipe, recorded; the last line printed is the run's folder")
     train.add_argument(
         "recipe", nargs="?", metavar="RECIPE", help="a built-in name (`flatline recipes`) or a YAML file"
     )
@@ -68,22 +68,22 @@ def _add_training(commands: Any) -> None:
     )
     train.add_argument("--stop-on", choices=["critical"], help="end at a critical finding, with exit code 3")
     _add_check(commands)
-    predict = _command(commands, "predict", _predict, "score clips, in Kaggle's submission form")
+    predict = command(commands, "predict", _predict, "score clips, in Kaggle's submission form")
     predict.add_argument("name", metavar="RUN", help="a folder, or a name under the logs")
     predict.add_argument("--data", type=Path, metavar="ROOT", required=True, help="data root or folder of audio files")
     predict.add_argument("-o", "--output", type=Path, metavar="FILE", default=Path("submission.csv"))
     predict.add_argument("--skip-bad", action="store_true", help="leave out clips that cannot be read, and say which")
-    demo = _command(commands, "demo", _demo, "the story on the embedded data, then the dashboard")
+    demo = command(commands, "demo", _demo, "the story on the embedded data, then the dashboard")
     demo.add_argument("--quick", action="store_true", help="four runs of 250 iterations instead of six of 350")
     demo.add_argument("--no-serve", action="store_true", help="end with the table")
     _add_address(demo)
-    for command in (train, predict, demo):
-        _add_logs(command)
+    for trainer in (train, predict, demo):
+        add_logs(trainer)
 
 
 def _add_check(commands: Any) -> None:
     summary = "say what is wrong with a recipe before its first iteration; ends with 3 where that is critical"
-    check = _command(commands, "check", _check, summary)
+    check = command(commands, "check", _check, summary)
     check.add_argument("recipe", metavar="RECIPE", help="a built-in name (`flatline recipes`) or a YAML file")
     check.add_argument("--data", type=Path, metavar="ROOT", help="data root; left out, the embedded data")
     check.add_argument("--seed", type=int, metavar="N")
@@ -93,54 +93,41 @@ def _add_check(commands: Any) -> None:
     check.add_argument("--json", action="store_true", help="print JSON and nothing else")
 
 
-def _add_reading(commands: Any) -> None:
-    diagnose = _command(commands, "diagnose", _diagnose, "say what collapsed in a run, when, why, and what to do")
-    diagnose.add_argument("name", metavar="RUN", help="a folder, or a name under the logs")
-    diagnose.add_argument("--check", action="store_true", help="end with 3 if the run has collapsed")
-    form = diagnose.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="print JSON and nothing else")
-    form.add_argument("--markdown", action="store_true", help="print Markdown, for an issue tracker")
-    _add_logs(diagnose)
-    dashboard = _command(commands, "dashboard", _dashboard, "serve the dashboard")
-    dashboard.add_argument("logs", nargs="?", type=_place, default=LOGS, metavar="LOGS", help=LOGS_HELP)
+def _add_ablate(commands: Any) -> None:
+    summary = "say what each part of a run's network carries of its score, and keep it in the run"
+    ablate = command(commands, "ablate", _ablate, summary)
+    ablate.add_argument("name", metavar="RUN", help="a folder, or a name under the logs")
+    ablate.add_argument("--data", type=Path, metavar="ROOT", help="data root; left out, where the run was trained")
+    ablate.add_argument("--checkpoint", choices=["last", "best"], default="last", help="which weights (default: last)")
+    ablate.add_argument("--json", action="store_true", help="print JSON and nothing else")
+    add_logs(ablate)
+
+
+def _add_dashboard(commands: Any) -> None:
+    dashboard = command(commands, "dashboard", _dashboard, "serve the dashboard")
+    dashboard.add_argument("logs", nargs="?", type=as_place, default=LOGS, metavar="LOGS", help=LOGS_HELP)
     _add_address(dashboard)
-    runs = _command(commands, "runs", _runs, "list the runs")
-    runs.add_argument("logs", nargs="?", type=_place, metavar="LOGS", help=LOGS_HELP)
-    export = _command(commands, "runs export", _export, "write a run in another form")
-    export.add_argument("name", metavar="RUN", help="a folder, or a name under the logs")
-    export.add_argument(
-        "--format",
-        choices=["parquet", "csv", "tensorboard"],
-        required=True,
-        help="parquet: one file of lists; csv: a column a number; tensorboard: an event file of scalars",
-    )
-    export.add_argument("-o", "--output", type=Path, metavar="DIR", help="folder (default: FORMAT/RUN)")
-    bring = _command(commands, "runs import", _import, "make a run of TensorBoard's scalars, to look at it")
-    bring.add_argument("events", type=Path, metavar="EVENTS", help="an event file, or the folder of one run")
-    bring.add_argument("--name", help="name of the run's folder; left out, that of the events', numbered if taken")
-    for command in (export, bring):
-        _add_logs(command)
-    _add_prune(commands)
-    _command(commands, "recipes", _recipes, "list the built-in recipes")
-    _command(commands, "models", _models, "list architectures, heads and their options")
-    for name in ("runs", "recipes", "models"):
-        commands.choices[name].add_argument("--json", action="store_true", help="print JSON and nothing else")
 
 
-def _add_prune(commands: Any) -> None:
-    prune = _command(commands, "runs prune", _prune, "delete runs, or parts of them, that every given condition fits")
-    prune.add_argument("logs", nargs="?", type=_place, metavar="LOGS", help=LOGS_HELP)
-    prune.add_argument("--name", action="append", default=[], metavar="GLOB", help="runs of such a name ('story-*')")
-    prune.add_argument("--state", action="append", default=[], choices=["finished", "interrupted", "failed"])
-    prune.add_argument("--older-than", type=_positive(float), metavar="DAYS", help="runs that ended so long ago")
-    prune.add_argument("--keep", type=_positive(int), metavar="N", help="spare the newest N of those that fit")
-    prune.add_argument("--maps", action="store_true", help="delete only their maps")
-    prune.add_argument("--checkpoints", action="store_true", help="delete only their checkpoints")
-    prune.add_argument("--dry-run", action="store_true", help="list what would go, and end")
-    prune.add_argument("--yes", action="store_true", help="do not ask")
+def _add_data(commands: Any) -> None:
+    data = commands.add_parser("data", help="check a data set, or make the embedded one")
+    inner = data.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    check = command(inner, "check", _data_check, "list everything that is wrong with a data set")
+    check.add_argument("root", type=Path, metavar="ROOT")
+    check.add_argument("--json", action="store_true", help="print JSON and nothing else")
+    make = command(inner, "make", _data_make, "write the embedded data set in the Kaggle layout")
+    make.add_argument("directory", type=Path, metavar="DIR")
+    make.add_argument("--seed", type=int, default=0, metavar="N")
 
 
-def _place(text: str) -> Path:
+def command(commands: Any, name: str, run: Any, summary: str) -> argparse.ArgumentParser:
+    """Add a command that calls `run` with the arguments; what it returns is the exit code."""
+    added = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
+    added.set_defaults(run=run)
+    return added
+
+
+def as_place(text: str) -> Path:
     """A folder, or an address in a store."""
     if "://" not in text:
         return Path(text)
@@ -149,51 +136,14 @@ def _place(text: str) -> Path:
     return place(text)
 
 
-def _positive(kind: Any) -> Any:
-    def number(text: str) -> Any:
-        value = kind(text)
-        if not value >= 0:
-            raise ValueError
-        return value
-
-    number.__name__ = "number"  # what argparse calls it
-    return number
+def add_logs(reader: argparse.ArgumentParser) -> None:
+    """Add `--logs`, the folder under which runs have names."""
+    reader.add_argument("--logs", type=as_place, default=LOGS, metavar="DIR", help=LOGS_HELP)
 
 
-def _add_ablate(commands: Any) -> None:
-    summary = "say what each part of a run's network carries of its score, and keep it in the run"
-    ablate = _command(commands, "ablate", _ablate, summary)
-    ablate.add_argument("name", metavar="RUN", help="a folder, or a name under the logs")
-    ablate.add_argument("--data", type=Path, metavar="ROOT", help="data root; left out, where the run was trained")
-    ablate.add_argument("--checkpoint", choices=["last", "best"], default="last", help="which weights (default: last)")
-    ablate.add_argument("--json", action="store_true", help="print JSON and nothing else")
-    _add_logs(ablate)
-
-
-def _add_data(commands: Any) -> None:
-    data = commands.add_parser("data", help="check a data set, or make the embedded one")
-    inner = data.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    check = _command(inner, "check", _data_check, "list everything that is wrong with a data set")
-    check.add_argument("root", type=Path, metavar="ROOT")
-    check.add_argument("--json", action="store_true", help="print JSON and nothing else")
-    make = _command(inner, "make", _data_make, "write the embedded data set in the Kaggle layout")
-    make.add_argument("directory", type=Path, metavar="DIR")
-    make.add_argument("--seed", type=int, default=0, metavar="N")
-
-
-def _command(commands: Any, name: str, run: Any, summary: str) -> argparse.ArgumentParser:
-    command = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
-    command.set_defaults(run=run)
-    return command
-
-
-def _add_logs(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--logs", type=_place, default=LOGS, metavar="DIR", help=LOGS_HELP)
-
-
-def _add_address(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--host", default="127.0.0.1")
-    command.add_argument("--port", type=int, default=8050)
+def _add_address(server: argparse.ArgumentParser) -> None:
+    server.add_argument("--host", default="127.0.0.1")
+    server.add_argument("--port", type=int, default=8050)
 
 
 def _train(arguments: argparse.Namespace) -> int:
@@ -227,7 +177,7 @@ def _check(arguments: argparse.Namespace) -> int:
     if arguments.json:
         from .runs.check import to_json
 
-        _json(to_json(recipe, checked))
+        print_json(to_json(recipe, checked))
     else:
         from .runs.check import report
         from .runs.display import stdout
@@ -242,23 +192,6 @@ def _predict(arguments: argparse.Namespace) -> int:
     predict(arguments.name, arguments.logs, arguments.data, arguments.output, skip_bad=arguments.skip_bad)
     print(arguments.output.resolve())
     return DONE
-
-
-def _diagnose(arguments: argparse.Namespace) -> int:
-    from .runs import diagnosing
-    from .runs.summary import judge
-
-    run = diagnosing.ReadOnce(arguments.name, arguments.logs)
-    diagnosis = judge(run)
-    if arguments.json:
-        _json(diagnosing.as_dict(run, diagnosis))
-    elif arguments.markdown:
-        print(diagnosing.as_markdown(run, diagnosis), end="")
-    else:
-        from .runs.display import stdout
-
-        stdout().print(diagnosing.as_text(run, diagnosis))
-    return SICK if arguments.check and diagnosis.verdict == "collapsed" else DONE
 
 
 def _demo(arguments: argparse.Namespace) -> int:
@@ -290,13 +223,6 @@ def _serve(arguments: argparse.Namespace) -> int:
     return DONE
 
 
-def _runs(arguments: argparse.Namespace) -> int:
-    from .runs.runs_table import print_runs
-
-    print_runs(arguments.logs, as_json=arguments.json)
-    return DONE
-
-
 def _ablate(arguments: argparse.Namespace) -> int:
     from .runs.ablate import print_ablated
     from .runs.commands import ablate
@@ -306,64 +232,13 @@ def _ablate(arguments: argparse.Namespace) -> int:
     return DONE
 
 
-def _export(arguments: argparse.Namespace) -> int:
-    from .runs.table_export import export
-
-    print(export(arguments.name, arguments.logs, arguments.format, arguments.output).resolve())
-    return DONE
-
-
-def _prune(arguments: argparse.Namespace) -> int:
-    from .runs.pruning import Choice
-    from .runs.pruning_table import prune
-
-    parts = [part for part in ("maps", "checkpoints") if getattr(arguments, part)]
-    choice = Choice(arguments.name, arguments.state, arguments.older_than, arguments.keep, parts)
-    prune(arguments.logs, choice, dry_run=arguments.dry_run, yes=arguments.yes)
-    return DONE
-
-
-def _import(arguments: argparse.Namespace) -> int:
-    from .runs.commands import import_events
-
-    print(import_events(arguments.events, arguments.logs, arguments.name).resolve())
-    return DONE
-
-
-def _recipes(arguments: argparse.Namespace) -> int:
-    from .runs.recipe import load_recipe, recipe_names
-
-    recipes = [load_recipe(name) for name in recipe_names()]
-    if arguments.json:
-        return _json([recipe.to_dict() for recipe in recipes])
-    for recipe in recipes:
-        print(f"{recipe.name:<40} {recipe.description}")
-    return DONE
-
-
-def _models(arguments: argparse.Namespace) -> int:
-    from .models import ARCHITECTURES, HEADS
-    from .models.options import options_of
-
-    known = {"architectures": ARCHITECTURES, "heads": HEADS}
-    options = {what: {name: options_of(kind) for name, kind in kinds.items()} for what, kinds in known.items()}
-    if arguments.json:
-        return _json(options)
-    for what, kinds in known.items():
-        print(f"{what.capitalize()}:")
-        for name, kind in kinds.items():
-            summary = (kind.__doc__ or "").strip().splitlines()[0]
-            print(f"  {name:<17} {summary}\n{'':<20}options: {', '.join(options[what][name]) or 'none'}")
-    return DONE
-
-
 def _data_check(arguments: argparse.Namespace) -> int:
     from .runs.commands import check_data
 
     problems = check_data(arguments.root)
     faults = [problem for problem in problems if not problem.note]
     if arguments.json:
-        _json([{**vars(problem), "file": str(Path(problem.file).resolve())} for problem in problems])
+        print_json([{**vars(problem), "file": str(Path(problem.file).resolve())} for problem in problems])
     else:
         print(*problems, sep="\n", end="\n" if problems else "")
         print(f"{_count(len(faults), 'problem')}, {_count(len(problems) - len(faults), 'note')} in {arguments.root}")
@@ -381,7 +256,8 @@ def _count(n: int, what: str) -> str:
     return f"{n} {what}" if n == 1 else f"{n} {what}s"
 
 
-def _json(value: Any) -> int:
+def print_json(value: Any) -> int:
+    """Print a value as JSON; returns the exit code."""
     print(json.dumps(value, indent=1))
     return DONE
 
