@@ -2,10 +2,16 @@
 
 from dataclasses import dataclass
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
+from ..runs.run import Run
 from .tables import column
+
+ROWS = 1000
+"""Newest rows that are read; more of a run that has not been finite for longer."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +41,44 @@ def newest(series: pd.Series, recorded: pd.Series | None = None) -> Newest:
         return Newest(float(series.iloc[-1]))
     first_bad = int(finite[-1]) + 1 if len(finite) else int(np.flatnonzero(known.to_numpy())[0])
     return Newest(float(series.iloc[-1]), int(series.index[first_bad]))
+
+
+def newest_rows(run: Run, names: Sequence[str]) -> pd.DataFrame:
+    """The newest rows of scalar columns: iteration x name, few of a long run, the last finite value of each among them.
+
+    A column that the run has not is left out.
+    """
+    held, last = [name for name in names if name in run.columns], run.last_iteration
+    if not held or last is None:
+        return pd.DataFrame(index=pd.Index([], name="iteration"))
+    rows = _rows(run, held, max(0, last - ROWS + 1), last)
+    lost = [name for name in held if not np.isfinite(rows[name]).any()]
+    parts = [_rows(run, held, *found) for found in map(lambda name: _last_finite(run, name), lost) if found]
+    joined = pd.concat([*parts, rows]).sort_index()
+    return joined.loc[~joined.index.duplicated(keep="last")]
+
+
+def highest(run: Run, name: str) -> float:
+    """The highest finite value of a scalar column of a run; NaN where there is none."""
+    if name not in run.columns:
+        return float("nan")
+    values = run.window(name)["max"].to_numpy(dtype=float)
+    return float(np.max(values[np.isfinite(values)], initial=-np.inf)) if np.isfinite(values).any() else float("nan")
+
+
+def _rows(run: Run, names: Sequence[str], first: int, last: int) -> pd.DataFrame:
+    table = run.window(list(names), first, last, last - first + 1)["mean"].droplevel("entry", axis=1)
+    return table.reindex(columns=list(names)).astype(float)
+
+
+def _last_finite(run: Run, name: str) -> tuple[int, int] | None:
+    """First and last iteration of the stretch in which a column was finite last, and of the one after it."""
+    table = run.window(name)
+    finite = np.flatnonzero(np.isfinite(table["min"].to_numpy(dtype=float)).any(axis=1))
+    if not len(finite):
+        return None
+    first, width = int(table.index[finite[-1]]), int(table.attrs["width"])
+    return first, first + 2 * width - 1
 
 
 def newest_loss(scalars: pd.DataFrame) -> Newest:

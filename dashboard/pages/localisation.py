@@ -70,8 +70,9 @@ def heard(path: Path, clip: str | None) -> tuple[Any, bool, Any]:
             return None, True, _silent()
         name = clip if clip in known else known[0]
         kept = kept_clip(run, name)
-        labels = ", ".join(kept.labels) or "no labels"
-        said = dmc.Text([html.B(name), f" · {kept.duration_s:.1f} s · {labels}"], size="sm")
+        labels = "labels not kept" if kept.labels is None else ", ".join(kept.labels) or "no labels"
+        length = "no sound kept" if kept.duration_s is None else f"{kept.duration_s:.1f} s"
+        said = dmc.Text([html.B(name), f" · {length} · {labels}"], size="sm")
         return (audio_address(run.name, name) if kept.audio else None), not kept.audio, said
     except Exception as error:
         return None, True, dmc.Text(reason(error, "the clip"), size="sm", c="dimmed")

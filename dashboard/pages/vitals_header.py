@@ -11,20 +11,28 @@ from ...diagnostics.lwlrap import at_constant_level
 from ...runs.damage import damage
 from ...runs.run import Run
 from ..captions import constant_level_alert, not_finite_alert
-from ..newest import Newest, newest_gradient, newest_loss, newest_score
+from ..newest import Newest, highest, newest_gradient, newest_loss, newest_rows, newest_score
 from ..tables import column
+
+SIGNALS = ("loss", "gradient_norm_total", "nonfinite_gradients", "skipped", "learning_rate")
 
 BAD = "var(--flatline-bad)"
 
 
 def header(run: Run) -> dmc.Stack:
     """The newest numbers of the run, and what they mean where they mean trouble."""
-    scalars, evaluations = run.scalars, run.evaluations
+    scalars, evaluations = newest_rows(run, SIGNALS), run.evaluations
     return dmc.Stack([_tiles(run, scalars, evaluations), *_alerts(run, scalars, evaluations)], gap="sm")
 
 
 def _tiles(run: Run, scalars: pd.DataFrame, evaluations: pd.DataFrame) -> dmc.SimpleGrid:
-    tiles = [_progress(run), *_scores(evaluations), _loss(scalars), _gradient(scalars), _learning_rate(scalars)]
+    tiles = [
+        _progress(run),
+        *_scores(evaluations),
+        _loss(scalars),
+        _gradient(scalars, highest(run, "gradient_norm_total")),
+        _learning_rate(scalars),
+    ]
     return dmc.SimpleGrid(tiles, cols={"base": 2, "xs": 3, "md": 4, "lg": 7}, spacing="sm")
 
 
@@ -52,11 +60,10 @@ def _loss(scalars: pd.DataFrame) -> html.Div:
     return _measured("Loss", loss, _number(loss.value), "not recorded" if np.isnan(loss.value) else "of the last batch")
 
 
-def _gradient(scalars: pd.DataFrame) -> html.Div:
-    total, norms = newest_gradient(scalars), column(scalars, "gradient_norm_total")
+def _gradient(scalars: pd.DataFrame, peak: float) -> html.Div:
+    total = newest_gradient(scalars)
     if np.isnan(total.value):
         return _measured("Gradient norm", total, "–", "not recorded")
-    peak = norms[np.isfinite(norms)].max()
     share = f"{total.value / peak:.2%} of its peak" if peak > 0 else ""
     return _measured("Gradient norm", total, f"{total.value:.2e}", share)
 

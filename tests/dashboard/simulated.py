@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+from flatline.runs.kept_clips import Event, KeptClip, keep_clip
 from flatline.runs.log import RunLog
 
 CLASSES = [f"class {index}" for index in range(14)]
@@ -123,6 +124,88 @@ def collapsed(path: Path) -> None:
     log.close()
 
 
+CLIPS = ("clip one.wav", "clip two.wav")
+
+FRAMES, RATE_HZ, CLIP_S = 32, 8000, 2.0
+
+
+def complete(path: Path, iterations: int = 200, sharp: float = 1.0) -> None:
+    """A finished run with all that a page can show: signals by class and frame, maps and sound of two pinned clips.
+
+    sharp : how much its maps come to stand out at the true onsets
+    """
+    more = {"maps": {"head.localisation": "softmax-time"}, "clips": list(CLIPS), "output_kind": "logits"}
+    log = RunLog(path, info(iterations) | more)
+    for place, clip in enumerate(CLIPS):
+        keep_clip(path, _kept(clip, place), _tone(440.0 * (1 + place)))
+    random = np.random.default_rng(7)
+    for iteration in range(iterations):
+        log.append({**row(iteration, random), **_more(iteration, random)})
+        if iteration % 5 == 0:
+            log.append_maps(iteration, {"head.localisation": _map(sharp * iteration / iterations, 0)})
+        if iteration % 50 == 49:
+            log.append_evaluation({**evaluation(iteration), **_by_class(iteration, random)})
+            for place, clip in enumerate(CLIPS):
+                log.append_maps(iteration, {"head.localisation": _map(sharp * iteration / iterations, place)}, clip)
+    log.close()
+
+
+def _kept(clip: str, place: int) -> KeptClip:
+    mel = np.random.default_rng(place).normal(size=(FRAMES, 16)).astype(np.float32)
+    mel[8 + 8 * place : 14 + 8 * place] += 3
+    onset = (8 + 8 * place) * CLIP_S / FRAMES
+    return KeptClip(
+        clip,
+        mel,
+        labels=(CLASSES[place],),
+        frame_s=CLIP_S / FRAMES,
+        hz=np.linspace(100, 3900, 16),
+        n_real=FRAMES,
+        events=(Event(onset, onset + 6 * CLIP_S / FRAMES, CLASSES[place]),),
+        sample_rate_hz=RATE_HZ,
+    )
+
+
+def _tone(hz: float) -> np.ndarray:
+    return 0.3 * np.sin(2 * np.pi * hz * np.arange(int(RATE_HZ * CLIP_S)) / RATE_HZ)
+
+
+def _map(sharp: float, place: int) -> np.ndarray:
+    values = np.full((FRAMES, len(CLASSES)), 1 / FRAMES)
+    values[8 + 8 * place : 14 + 8 * place, place] += sharp
+    return values / values.sum(axis=0)
+
+
+def _more(iteration: int, random: np.random.Generator) -> dict:
+    """Signals beyond those of `row`."""
+    frames = np.exp(-np.linspace(3, 0, FRAMES)) * np.exp(0.1 * random.standard_normal(FRAMES))
+    return {
+        "update_ratio": 1e-3 * np.exp(0.3 * random.standard_normal(len(PARTS))),
+        "weight_norm": np.full(len(PARTS), 3.0),
+        "running_lwlrap": np.clip(np.linspace(0.9, 0.3, len(CLASSES)) * (1 - np.exp(-iteration / 80)), 0, 1),
+        "positives": np.ones(len(CLASSES)),
+        "hidden_gradient.gru": frames,
+        "hidden_gradient_direct.gru": frames / 2,
+        "attention_entropy": np.full(len(CLASSES), 0.8),
+        "attention_peak": np.full(len(CLASSES), 0.2),
+        "saturation.gru": 0.1,
+    }
+
+
+def _by_class(iteration: int, random: np.random.Generator) -> dict:
+    """What an evaluation says of each class, and of the pinned clips."""
+    shares = np.linspace(2, 1, len(CLASSES)) / np.linspace(2, 1, len(CLASSES)).sum()
+    scores = {f"scores.{clip}": np.eye(len(CLASSES))[place] * 4 - 2 for place, clip in enumerate(CLIPS)}
+    return {
+        "class_lwlrap": np.clip(
+            np.linspace(0.95, 0.4, len(CLASSES)) + 0.03 * random.standard_normal(len(CLASSES)), 0, 1
+        ),
+        "class_positives": np.arange(len(CLASSES), 0, -1.0) * 4,
+        "class_top": shares,
+        **scores,
+    }
+
+
 def interrupted(path: Path) -> None:
     """A run that was stopped by hand, part of the way."""
     log = RunLog(path, info(350))
@@ -174,6 +257,8 @@ def broken(path: Path) -> None:
 
 def every_kind(logs: Path) -> None:
     """One run of each kind that needs no open log."""
+    complete(logs / "complete")
+    complete(logs / "even maps", sharp=0.0)
     healthy(logs / "story-attention")
     collapsed(logs / "story double.sigmoid")
     interrupted(logs / "interrupted")
