@@ -1,8 +1,7 @@
 """The newest value of a recorded series, told apart: never recorded, or recorded and no longer finite."""
 
-from dataclasses import dataclass
-
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd

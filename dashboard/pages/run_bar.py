@@ -73,7 +73,8 @@ def news(
         return (no_update, no_update, pace, *[no_update] * 7)
     shows = CONTROLS_OF.get(address.page, "")
     drawn = no_update if mark == recorded else mark
-    return bars, drawn, pace, bar(logs, judge, address), not (shows and there), shows, *_choices(there)
+    over = _deleted(address) if not there and (seen or "").startswith(f"({address!r},") else bar(logs, judge, address)
+    return bars, drawn, pace, over, not (shows and there), shows, *_choices(there)
 
 
 def _choices(paths: Sequence[Path]) -> tuple[Any, ...]:
@@ -117,6 +118,12 @@ def bar(logs: Path, judge: Judge, address: Address) -> Any:
     if path is None:
         return None
     return dmc.Stack([_heading(path, judge), _tabs(name, address.page)], gap=6, mb="sm")
+
+
+def _deleted(address: Address) -> dmc.Alert:
+    names = " and ".join(repr(name) for name in address.names)
+    text = [f"There is nothing more to read of {names}. ", html.A("Back to all runs", href=HOME, className="page-link")]
+    return dmc.Alert(text, title="This run was deleted or renamed", color="red", id="run-gone", mb="sm")
 
 
 def _heading(path: Path, judge: Judge) -> dmc.Group:

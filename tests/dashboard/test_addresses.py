@@ -1,5 +1,5 @@
 import pytest
-from flatline.dashboard.addresses import Address, parse, run_address, run_path
+from flatline.dashboard.addresses import Address, compare_address, parse, run_address, run_path
 
 
 @pytest.mark.parametrize("name", ["plain", "with space", "dots.in.it", "100% ü", "a?b#c"])
@@ -11,7 +11,7 @@ def test_the_root_is_the_runs_page():
     assert parse("/") == Address("runs")
 
 
-@pytest.mark.parametrize("path", ["/run", "/run/x", "/run/x/vitals/more", "/elsewhere"])
+@pytest.mark.parametrize("path", ["/run", "/run/x", "/run/x/nothing", "/run/x/vitals/more", "/elsewhere"])
 def test_other_paths_have_no_address(path):
     assert parse(path) is None
 
@@ -27,3 +27,20 @@ def test_a_name_that_leads_out_of_the_logs_is_refused(tmp_path, name):
 def test_a_run_directly_under_the_logs_is_found(tmp_path):
     (tmp_path / "a run.2").mkdir()
     assert run_path(tmp_path, "a run.2") == tmp_path / "a run.2"
+
+
+@pytest.mark.parametrize("names", [["a", "b"], ["with, comma", "a&b=c", "ü ?#"], ["one"], []])
+@pytest.mark.parametrize("by", [None, "head", "model.options.channels"])
+def test_a_comparisons_address_leads_back_to_its_runs(names, by):
+    path, _, search = compare_address(names, by).partition("?")
+    assert parse(path, "?" + search) == Address("compare", runs=tuple(names), by=by)
+
+
+def test_a_run_is_compared_with_itself_once_only():
+    assert parse("/compare", "?runs=a,b,a&iteration=3").runs == ("a", "b")
+
+
+def test_what_a_page_shows_stands_in_its_address():
+    assert (
+        run_address("a", "classes", {"iteration": "3", "clip": "x y&z"}) == "/run/a/classes?iteration=3&clip=x%20y%26z"
+    )

@@ -1,7 +1,8 @@
 import json
 
 from dash import no_update
-from flatline.dashboard.pages.runs import changed_rows, layout, table_rows
+from flatline.dashboard.judging import Judge
+from flatline.dashboard.pages.runs import JUDGED, changed_rows, comparison, judged_rows, layout, table_rows
 from flatline.dashboard.pages.runs_columns import COLUMNS
 from flatline.runs.listing import COLUMNS as LISTED
 from flatline.runs.listing import Listing
@@ -17,20 +18,42 @@ def test_rows_can_be_sent_and_what_is_missing_is_null(logs):
 
 
 def test_every_column_shows_something_that_is_listed():
-    assert {column["field"] for column in COLUMNS} <= set(LISTED)
+    assert {column["field"] for column in COLUMNS} <= {*LISTED, *JUDGED}
 
 
 def test_the_table_grows_when_a_run_appears_and_is_left_alone_otherwise(simulated, tmp_path):
-    listing = Listing(tmp_path)
-    rows, _, seen, table, invitation = changed_rows(listing, None)
+    listing, judge = Listing(tmp_path), Judge(tmp_path)
+    rows, _, seen, table, invitation = changed_rows(listing, judge, None)
     assert (rows, table, invitation) == ([], "none", "block")
-    assert set(changed_rows(listing, seen)) == {no_update}
+    assert set(changed_rows(listing, judge, seen)) == {no_update}
     simulated.nearly_nothing(tmp_path / "new")
-    rows, _, _, table, invitation = changed_rows(listing, seen)
+    rows, _, _, table, invitation = changed_rows(listing, judge, seen)
+    judge.close()
     assert ([row["name"] for row in rows], table, invitation) == (["new"], "block", "none")
 
 
 def test_no_runs_names_the_commands_that_make_one(tmp_path):
-    page = repr(layout(Listing(tmp_path)))
+    page = repr(layout(Listing(tmp_path), Judge(tmp_path)))
     assert "flatline demo" in page
     assert "flatline train story-attention --data ROOT" in page
+
+
+def test_rows_are_judged_after_a_while_and_until_then_say_so(simulated, tmp_path):
+    simulated.collapsed(tmp_path / "dead")
+    simulated.broken(tmp_path / "broken")
+    listing, judge = Listing(tmp_path), Judge(tmp_path)
+    rows = {row["name"]: row for row in judged_rows(listing, judge)}
+    assert rows["dead"]["verdict"] == "…"
+    assert rows["broken"]["verdict"] is None
+    while rows["dead"]["verdict"] == "…":
+        rows = {row["name"]: row for row in judged_rows(listing, judge)}
+    judge.close()
+    assert (rows["dead"]["verdict"], bool(rows["dead"]["cause"])) == ("collapsed", True)
+    assert len(rows["dead"]["gradient"]) > 20
+    assert rows["dead"]["address"] == "/run/dead/vitals"
+    assert json.loads(json.dumps(rows)) == rows
+
+
+def test_two_marked_runs_lead_to_their_comparison():
+    assert comparison(["a"])[1] == "#"
+    assert comparison(["a", "b c"])[:2] == ("Compare 2 runs", "/compare?runs=a,b%20c")

@@ -1,13 +1,8 @@
-import logging
 import math
-import shutil
 
 import pytest
-from dash import no_update
-from dash.exceptions import PreventUpdate
-from flatline.dashboard.captions import CAPTIONS
-from flatline.dashboard.pages.vitals import FIGURES, drawn, news, run_at, safe_header
-from flatline.runs.listing import recorded_mark
+from flatline.dashboard.newest import ROWS
+from flatline.dashboard.pages.vitals import safe_header
 from flatline.runs.log import RunLog
 
 
@@ -16,68 +11,9 @@ def said(path):
     return repr(safe_header(path))
 
 
-def test_every_figure_has_a_caption():
-    assert list(CAPTIONS) == list(FIGURES)
-
-
-@pytest.mark.parametrize("graph", FIGURES)
-@pytest.mark.parametrize("run", ["story-attention", "story double.sigmoid", "gaps", "own-loop", "empty", "interrupted"])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_figure_of_every_kind_of_run_can_be_sent(logs, graph, run, scheme):
-    assert drawn(graph, logs / run, scheme).to_json()
-
-
-@pytest.mark.parametrize("graph", FIGURES)
-def test_a_run_that_is_gone_or_broken_is_a_message_and_no_exception(logs, tmp_path, graph):
-    for path in (logs / "broken", tmp_path / "gone"):
-        figure = drawn(graph, path, "light")
-        assert not figure.data
-        assert figure.layout.annotations[0].text
-
-
-def test_a_corrupt_segment_is_a_message_and_no_exception(simulated, tmp_path):
-    simulated.healthy(tmp_path / "run")
-    for file in (tmp_path / "run" / "iterations").glob("*.parquet"):
-        file.write_bytes(b"not parquet")
-    assert not drawn("gradient-heatmap", tmp_path / "run", "light").data
-    assert drawn("lwlrap", tmp_path / "run", "light").data
-    assert "cannot be read" in said(tmp_path / "run")
-
-
-def test_news_come_once_and_end_with_the_run(simulated, live):
-    _, log = live
-    path = log.path
-    first, ended = news(path, None)
-    assert (first, ended) == (recorded_mark(path), False)
-    assert news(path, first) == (no_update, False)
-    simulated.write(log, 120, 180)
-    second, ended = news(path, first)
-    assert second not in (first, no_update)
-    assert not ended
-    log.close()
-    third, ended = news(path, second)
-    assert third != second
-    assert ended
-
-
-def test_asking_for_news_ends_where_the_run_was_deleted(simulated, tmp_path):
-    simulated.nearly_nothing(tmp_path / "run")
-    mark, _ = news(tmp_path / "run", None)
-    shutil.rmtree(tmp_path / "run")
-    changed, ended = news(tmp_path / "run", mark)
-    assert changed != no_update
-    assert ended
-
-
-def test_the_address_names_the_run_and_another_page_names_none(logs):
-    assert run_at(logs, "/run/story%20double.sigmoid/vitals") == logs / "story double.sigmoid"
-    with pytest.raises(PreventUpdate):
-        run_at(logs, "/")
-
-
 def test_the_header_of_a_collapsed_run_says_so_in_words(logs):
     header = said(logs / "story double.sigmoid")
-    for expected in ("At the constant level", "0.495", "0.490", "0.400", "cgrnn", "bce-with-logits", "finished", "350"):
+    for expected in ("At the constant level", "0.495", "0.490", "0.400", "350"):
         assert expected in header
     assert "At the constant level" not in said(logs / "story-attention")
 
@@ -141,11 +77,17 @@ def test_a_run_with_gaps_that_recovered_has_not_diverged(logs):
         assert "not-finite" not in said(logs / run)
 
 
-def test_a_fault_is_logged_with_its_traceback(logs, caplog, monkeypatch):
-    monkeypatch.setitem(FIGURES, "loss", lambda run, scheme: {}["no such"])
-    with caplog.at_level(logging.ERROR):
-        assert drawn("loss", logs / "story-attention", "light").layout.annotations[0].text == "'no such'"
-    (record,) = caplog.records
-    assert record.levelno == logging.ERROR
-    assert "loss cannot be shown" in caplog.text
-    assert "Traceback" in caplog.text
+@pytest.mark.parametrize("bad", [5, ROWS, 2 * ROWS])
+def test_a_long_run_that_has_not_been_finite_for_long_says_since_when(tmp_path, bad):
+    log = RunLog(tmp_path / "run", {"parameters": [], "classes": []})
+    for iteration in range(5 * ROWS):
+        log.append({"iteration": iteration, "loss": 0.1 if iteration < bad else NAN, "gradient_norm_total": 1.0})
+    log.close()
+    assert f"not finite since iteration {bad:,}" in said(tmp_path / "run")
+
+
+def test_a_corrupt_segment_is_said(simulated, tmp_path):
+    simulated.healthy(tmp_path / "run")
+    for file in (tmp_path / "run" / "iterations").glob("*.parquet"):
+        file.write_bytes(b"not parquet")
+    assert "cannot be read" in said(tmp_path / "run")
