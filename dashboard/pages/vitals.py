@@ -35,15 +35,13 @@ def layout(run: Run) -> dmc.Stack:
     """The page, its figures still to come."""
     first, *others = CARDS
     tall = Card(first.graph, first.draw, wide=True, height=figure_height(len(run.parameters)))
-    return dmc.Stack([html.Div(safe_header(run.path), id=HEADER), placed((tall, *others))], gap="md")
+    return dmc.Stack([html.Div(id=HEADER), placed((tall, *others))], gap="md")
 
 
 def register(app: Dash, logs: Path, judge: Judge) -> None:
     """The callbacks of this page: one for the header, one a figure."""
 
-    @app.callback(
-        Output(HEADER, "children"), Input(RECORDED, "data"), State(URL, "pathname"), prevent_initial_call=True
-    )
+    @app.callback(Output(HEADER, "children"), Input(RECORDED, "data"), State(URL, "pathname"))
     def head(_: str, path: str) -> Any:
         address = parse(path or "/")
         if address is None or address.run is None:
