@@ -9,8 +9,10 @@ import plotly.graph_objects as go
 
 from ...runs.run import Run
 from .lines import joined
+from .marks import Mark, add_marks
 from .sampling import COLUMNS, min_binned
 from .theme import HEATMAP_COLOURS, PART_ORDER, Theme, blank, message, note, theme_named
+from .windows import binned_of
 
 TITLE = "Gradient norm by parameter"
 
@@ -28,9 +30,12 @@ MOST_NAMES = 90
 """Rows up to which each is named; above, every second, third ... is."""
 
 
-def gradient_heatmap(run: Run, theme: str = "light") -> go.Figure:
-    """Gradient norms of a run: parameters down, iterations across."""
-    return gradient_heatmap_figure(run.gradient_norms, run.parts, theme, revision=run.name)
+def gradient_heatmap(
+    run: Run, theme: str = "light", *, first: int | None = None, last: int | None = None, marks: Sequence[Mark] = ()
+) -> go.Figure:
+    """Gradient norms of a run from iteration `first` to `last`: parameters down, iterations across."""
+    norms = binned_of(run, "gradient_norm", first, last)
+    return gradient_heatmap_figure(norms, run.parts, theme, revision=run.name, marks=marks)
 
 
 def gradient_heatmap_figure(
@@ -40,10 +45,11 @@ def gradient_heatmap_figure(
     *,
     columns: int = COLUMNS,
     revision: str | None = None,
+    marks: Sequence[Mark] = (),
 ) -> go.Figure:
     """Gradient norms on a logarithmic colour scale, each column the lowest of a bin, rows grouped by part.
 
-    norms   : iteration x parameter, L2; NaN is no gradient and stays a gap
+    norms   : iteration x parameter, L2; NaN is no gradient and stays a gap. Or bins of them, see `windows.binned_of`
     parts   : part of the network (conv, rnn, head, attention, other) by parameter
     columns : bins of iterations, at most
     """
@@ -51,12 +57,15 @@ def gradient_heatmap_figure(
     if norms.isna().to_numpy().all():
         return message(TITLE, "This run holds no gradient norms.", chosen)
     rows = data_flow_order(list(norms.columns), parts)
-    binned, width = min_binned(norms.reindex(columns=rows), columns)
+    iterations = norms.attrs.get("iterations", len(norms))
+    ordered, width = norms.reindex(columns=rows), norms.attrs.get("width", 1)
+    binned, width = (ordered, width) if width > 1 else min_binned(ordered, columns)
     figure = blank(TITLE, chosen, revision, height=figure_height(len(rows)))
-    figure.add_trace(_heatmap(binned, width))
+    figure.add_traces([_heatmap(binned, width)])
     _axes(figure, rows, chosen)
     _part_labels(figure, [parts[row] for row in rows if row in parts], chosen)
-    return note(figure, joined(_missing(norms), _drawn(len(binned), width, len(norms))))
+    note(figure, joined(_missing(binned), drawn_note(len(binned), width, iterations)))
+    return add_marks(figure, marks, chosen)
 
 
 def data_flow_order(parameters: Sequence[str], parts: Mapping[str, str]) -> list[str]:
@@ -89,15 +98,18 @@ def figure_height(rows: int) -> int:
     return 124 + int(min(max(rows * 15, 210), 1200))
 
 
-def log_norms(norms: np.ndarray) -> tuple[np.ndarray, int, int]:
-    """log10 of norms (that of zero is minus infinity), and the lowest and highest power of ten the colours show."""
+def log_norms(norms: np.ndarray, decades: tuple[int, int] = DECADES) -> tuple[np.ndarray, int, int]:
+    """log10 of norms (that of zero is minus infinity), and the lowest and highest power of ten the colours show.
+
+    decades : powers of ten the colours span, at least and at most
+    """
     with np.errstate(divide="ignore"):
         logs = np.log10(norms.astype(np.float32))
     finite = logs[np.isfinite(logs)]
     if not finite.size:
-        return logs, -DECADES[0], 0
+        return logs, -decades[0], 0
     high = int(np.ceil(finite.max()))
-    return logs, high - int(np.clip(high - np.floor(finite.min()), *DECADES)), high
+    return logs, high - int(np.clip(high - np.floor(finite.min()), *decades)), high
 
 
 def _heatmap(binned: pd.DataFrame, width: int) -> go.Heatmap:
@@ -113,13 +125,14 @@ def _heatmap(binned: pd.DataFrame, width: int) -> go.Heatmap:
         zmin=low,
         zmax=high,
         colorscale=HEATMAP_COLOURS,
-        colorbar=_colourbar(low, high),
+        colorbar=colourbar(low, high, "gradient norm (L2)"),
         hoverongaps=False,
         hovertemplate=f"<b>%{{y}}</b><br>iteration %{{x:,.0f}}{lowest}<br>norm %{{customdata:.2e}}<extra></extra>",
     )
 
 
-def _colourbar(low: int, high: int) -> dict:
+def colourbar(low: int, high: int, title: str) -> dict:
+    """The scale beside a heatmap whose colours are powers of ten, at the right edge of the figure."""
     powers = list(range(low, high + 1))
     return {
         "x": 1,
@@ -135,42 +148,49 @@ def _colourbar(low: int, high: int) -> dict:
         "outlinewidth": 0,
         "tickvals": powers,
         "ticktext": [f"1e{power}" for power in powers],
-        "title": {"text": "gradient norm (L2)", "side": "right"},
+        "title": {"text": title, "side": "right", "font": {"size": 12}},
     }
 
 
 def _axes(figure: go.Figure, rows: list[str], theme: Theme) -> None:
     named = rows[:: -(-len(rows) // MOST_NAMES)]
-    figure.update_xaxes(title_text="iteration", showgrid=False)
-    figure.update_yaxes(
-        type="category",
-        range=[len(rows) - 0.5, -0.5],
-        tickvals=named,
-        ticktext=[shortened(name) for name in named],
-        tickfont={"size": 11, "family": "ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospace"},
-        showgrid=False,
-        ticks="",
-        ticklabelstandoff=6,
+    names = {
+        "type": "category",
+        "range": [len(rows) - 0.5, -0.5],
+        "tickvals": named,
+        "ticktext": [shortened(name) for name in named],
+        "tickfont": {"size": 11, "family": "ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospace"},
+        "showgrid": False,
+        "ticks": "",
+        "ticklabelstandoff": 6,
+    }
+    figure.update_layout(
+        xaxis={"title": {"text": "iteration"}, "showgrid": False},
+        yaxis=names,
+        plot_bgcolor=theme.missing,
+        margin={"r": RIGHT_PX, "t": 56},
     )
-    figure.update_layout(plot_bgcolor=theme.missing, margin={"r": RIGHT_PX, "t": 56})
 
 
 def _part_labels(figure: go.Figure, row_parts: list[str], theme: Theme) -> None:
     """A coloured bar and a name beside each part's rows, and a gap between the parts."""
-    start = 0
+    shapes, names, start = [], [], 0
     for part, group in groupby(row_parts):
         end = start + len(list(group))
         colour = theme.parts.get(part, theme.muted)
         bar = {"xref": "paper", "xsizemode": "pixel", "xanchor": 1, "x0": 4, "x1": 9, "line": {"width": 0}}
-        figure.add_shape(type="rect", y0=start - 0.5, y1=end - 0.5, fillcolor=colour, name=part, **bar)
+        shapes.append({"type": "rect", "y0": start - 0.5, "y1": end - 0.5, "fillcolor": colour, "name": part, **bar})
         place = {"xref": "paper", "x": 1, "xanchor": "left", "xshift": 14, "y": (start + end - 1) / 2, "yref": "y"}
-        figure.add_annotation(text=f"<b>{part}</b>", font={"color": colour, "size": 12}, name=part, **place)
+        names.append({"text": f"<b>{part}</b>", "font": {"color": colour, "size": 12}, "name": part, **place})
         if start:
-            figure.add_hline(y=start - 0.5, line={"color": theme.paper, "width": 3})
+            gap = {"xref": "x domain", "x0": 0, "x1": 1, "y0": start - 0.5, "y1": start - 0.5}
+            shapes.append({"type": "line", "line": {"color": theme.paper, "width": 3}, **gap})
         start = end
+    figure.update_layout(shapes=shapes, annotations=names)
 
 
-def _drawn(columns: int, width: int, iterations: int) -> str:
+def drawn_note(columns: int, width: int, iterations: int) -> str:
+    """How many columns stand for how many iterations, and that each is the lowest of its own."""
     if width == 1 or columns >= iterations:
         return f"{iterations:,} of {iterations:,} iterations"
     return f"{columns:,} of {iterations:,} iterations (each column the lowest of {width:,})"

@@ -1,6 +1,6 @@
 """Gradient norms over the iterations as lines: the whole network and its parts."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -8,8 +8,10 @@ import plotly.graph_objects as go
 
 from ...runs.run import Run
 from ..tables import column
-from .lines import joined, line, log_axis, missing_note, points_note
+from .lines import foot, is_whole, joined, line, log_axis, missing_note, points_note, times, zeros
+from .marks import Mark, add_marks
 from .theme import PART_ORDER, Theme, blank, message, note, theme_named
+from .windows import entry_lines_of, lines_of
 
 TITLE = "Gradient norm of the network and its parts"
 
@@ -17,9 +19,17 @@ WHOLE = {"gradient_norm_total": "total", "gradient_norm_mean": "mean"}
 """Scalars of the whole network and their names in the figure."""
 
 
-def gradient_lines(run: Run, theme: str = "light") -> go.Figure:
-    """Gradient norms of a run as lines."""
-    return gradient_lines_figure(run.scalars, run.gradient_norms, run.parts, theme, revision=run.name)
+def gradient_lines(
+    run: Run, theme: str = "light", *, first: int | None = None, last: int | None = None, marks: Sequence[Mark] = ()
+) -> go.Figure:
+    """Gradient norms of a run from iteration `first` to `last` as lines.
+
+    Of a long stretch a part's line runs between bounds on its norm: in each bin the root of the sum of its parameters'
+    lowest norms squared, and that of their highest. The norm lay between; a parameter without a gradient in some of a
+    bin's iterations counts as if it had one in all.
+    """
+    scalars, norms = lines_of(run, list(WHOLE), first, last), entry_lines_of(run, "gradient_norm", first, last)
+    return gradient_lines_figure(scalars, norms, run.parts, theme, revision=run.name, marks=marks)
 
 
 def gradient_lines_figure(
@@ -29,11 +39,12 @@ def gradient_lines_figure(
     theme: str = "light",
     *,
     revision: str | None = None,
+    marks: Sequence[Mark] = (),
 ) -> go.Figure:
-    """Total, mean and by-part gradient norm on a logarithmic axis.
+    """Total, mean and by-part gradient norm on a logarithmic axis, zeros as triangles at its foot.
 
     scalars : iteration x signal, with gradient_norm_total and gradient_norm_mean where recorded
-    norms   : iteration x parameter, L2
+    norms   : iteration x parameter, L2; or the lowest and the highest of bins, one after the other
     parts   : part of the network by parameter
     """
     chosen = theme_named(theme)
@@ -42,14 +53,19 @@ def gradient_lines_figure(
     if not drawn:
         return message(TITLE, "This run holds no gradient norms.", chosen)
     figure = blank(TITLE, chosen, revision)
-    positive = {name: series.where(series > 0) for name, series in drawn.items()}
-    for name, series in positive.items():
-        figure.add_trace(line(series, name, **_style(name, chosen)))
-    figure.update_xaxes(title_text="iteration")
-    figure.update_yaxes(title_text="L2 norm", **log_axis(positive.values()))
-    figure.update_layout(hovermode="x unified")
+    figure.add_traces(_traces(drawn, chosen))
+    positive = [series.where(series > 0) for series in drawn.values()]
+    figure.update_layout(
+        hovermode="x unified",
+        xaxis_title_text="iteration",
+        yaxis={"title": {"text": "L2 norm"}, **log_axis(positive)},
+    )
     missing = missing_note(name for name in WHOLE.values() if name not in drawn)
-    return note(figure, joined(missing, _zeros(drawn), points_note(drawn.values())))
+    iterations = scalars.attrs.get("iterations") or norms.attrs.get("iterations")
+    whole = is_whole(max(drawn.values(), key=len).index, iterations)
+    bounds = "" if whole else "parts: between bounds on their norm"
+    note(figure, joined(missing, _zeros(drawn, whole), bounds, points_note(drawn.values(), iterations)))
+    return add_marks(figure, marks, chosen)
 
 
 def part_norms(norms: pd.DataFrame, parts: Mapping[str, str]) -> dict[str, pd.Series]:
@@ -68,6 +84,17 @@ def _root_sum_square(columns: np.ndarray) -> np.ndarray:
     return np.where(np.isnan(columns).all(axis=1), np.nan, total)
 
 
+def _traces(drawn: Mapping[str, pd.Series], theme: Theme) -> list[go.Scatter]:
+    """A line each, and its zeros where there are any."""
+    height = foot(drawn.values())
+    lines = [line(series.where(series > 0), name, **_style(name, theme)) for name, series in drawn.items()]
+    return lines + [
+        zeros(series, name, _style(name, theme)["colour"], height)
+        for name, series in drawn.items()
+        if (series == 0).any()
+    ]
+
+
 def _style(name: str, theme: Theme) -> dict:
     if name == "total":
         return {"colour": theme.text, "width": 2.4}
@@ -76,8 +103,8 @@ def _style(name: str, theme: Theme) -> dict:
     return {"colour": theme.parts[name]}
 
 
-def _zeros(lines: Mapping[str, pd.Series]) -> str:
+def _zeros(lines: Mapping[str, pd.Series], whole: bool) -> str:
     """A logarithmic axis has no place for zero: say how many there are."""
     counts = {name: int((series == 0).sum()) for name, series in lines.items()}
-    zeros = ", ".join(f"{name} ({count:,} iterations)" for name, count in counts.items() if count)
-    return f"exactly zero, below the axis: {zeros}" if zeros else ""
+    said = ", ".join(f"{name} ({times(count, whole)})" for name, count in counts.items() if count)
+    return f"exactly zero, ▼ below the axis: {said}" if said else ""

@@ -1,6 +1,7 @@
 """The loss over the iterations, between the two levels that a dead network stays at."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -8,8 +9,10 @@ import plotly.graph_objects as go
 
 from ...runs.run import Run
 from ..tables import column
-from .lines import add_level, joined, label_level, line, log_axis, points_note, span_of
+from .lines import add_level, is_whole, joined, label_level, line, log_axis, points_note, span_of, times
+from .marks import Mark, add_marks
 from .theme import blank, message, note, theme_named
+from .windows import around, lines_of, span_of_run
 
 TITLE = "Loss"
 
@@ -19,10 +22,16 @@ BINARY = ("bce", "bce-with-logits")
 MEANING = {"ln 2": "all probabilities ½", "H0": "the label prior"}
 
 
-def loss(run: Run, theme: str = "light") -> go.Figure:
-    """Loss of a run."""
-    kind = run.info.get("loss_kind")
-    return loss_figure(run.scalars, run.evaluations, loss_kind=kind, theme=theme, revision=run.name)
+def loss(
+    run: Run, theme: str = "light", *, first: int | None = None, last: int | None = None, marks: Sequence[Mark] = ()
+) -> go.Figure:
+    """Loss of a run from iteration `first` to `last`, and of the evaluations there and on either side."""
+    scalars = lines_of(run, ["loss"], first, last)
+    entropy = column(lines_of(run, ["label_entropy"]), "label_entropy").dropna()
+    scalars["label_entropy"] = float(entropy.iloc[-1]) if len(entropy) else math.nan  # the run's, whatever the zoom
+    evaluations = around(run.evaluations, first, last)
+    drawn = {"loss_kind": run.info.get("loss_kind"), "theme": theme, "revision": run.name, "marks": marks}
+    return loss_figure(scalars, evaluations, span=span_of_run(run, first, last), **drawn)
 
 
 def loss_figure(
@@ -31,13 +40,16 @@ def loss_figure(
     *,
     loss_kind: str | None,
     theme: str = "light",
+    span: tuple[float, float] | None = None,
     revision: str | None = None,
+    marks: Sequence[Mark] = (),
 ) -> go.Figure:
     """Training and evaluation loss in nats, with ln 2 and H0 drawn in where the loss is a binary cross-entropy.
 
     scalars     : iteration x signal, with loss and label_entropy (H0, nats) where recorded
     evaluations : iteration x score, with loss
     loss_kind   : what the criterion expects; ln 2 and H0 mean nothing for others than the two of BINARY
+    span        : first and last iteration of the axis; None is those of the longer of the lines
     """
     chosen = theme_named(theme)
     recorded = {"training": column(scalars, "loss"), "evaluation": column(evaluations, "loss")}
@@ -47,24 +59,31 @@ def loss_figure(
         return message(TITLE, "This run holds no loss.", chosen)
     figure = blank(TITLE, chosen, revision)
     levels = _levels(column(scalars, "label_entropy"), loss_kind)
-    for name, colour in {"training": chosen.parts["conv"], "evaluation": chosen.parts["rnn"]}.items():
-        if name in drawn:
-            figure.add_trace(line(drawn[name], name, colour))
+    colours = {"training": chosen.parts["conv"], "evaluation": chosen.parts["rnn"]}
+    figure.add_traces([line(series, name, colours[name]) for name, series in drawn.items()])
     _axes(figure, drawn, levels, loss_kind)
+    span = span or span_of(max(drawn.values(), key=len).index)
     for label, value in levels.items():
-        add_level(figure, value, label, chosen, span_of(max(drawn.values(), key=len).index))
+        add_level(figure, value, label, chosen, span)
         label_level(figure, value, label, above=label.startswith("ln"))
     absent = [f"no {name} loss" for name in recorded if name not in drawn]
-    return note(figure, joined(*absent, _unsaid(levels, loss_kind), _infinite(recorded), points_note(drawn.values())))
+    iterations = scalars.attrs.get("iterations")
+    infinite = _infinite(recorded, is_whole(scalars.index, iterations))
+    points = points_note([drawn["training"]], iterations) if "training" in drawn else points_note(drawn.values())
+    note(figure, joined(*absent, _unsaid(levels, loss_kind), infinite, points))
+    return add_marks(figure, marks, chosen, span=span)
 
 
 def _axes(figure: go.Figure, drawn: dict[str, pd.Series], levels: dict[str, float], loss_kind: str | None) -> None:
     """Logarithmic where it can be: what is learned below H0 is small beside ln 2."""
-    figure.update_xaxes(title_text="iteration")
-    figure.update_yaxes(title_text="loss / nats" if loss_kind in BINARY else "loss")
+    scale = {}
     if all((series.dropna() > 0).all() for series in drawn.values()):
-        figure.update_yaxes(**log_axis([*drawn.values(), pd.Series(list(levels.values()), dtype=float)]))
-    figure.update_layout(hovermode="x unified")
+        scale = log_axis([*drawn.values(), pd.Series(list(levels.values()), dtype=float)])
+    figure.update_layout(
+        hovermode="x unified",
+        xaxis_title_text="iteration",
+        yaxis={"title": {"text": "loss / nats" if loss_kind in BINARY else "loss"}, **scale},
+    )
 
 
 def _levels(entropy: pd.Series, loss_kind: str | None) -> dict[str, float]:
@@ -84,6 +103,6 @@ def _unsaid(levels: dict[str, float], loss_kind: str | None) -> str:
     return "H0 not recorded" if len(levels) < 2 else ""
 
 
-def _infinite(recorded: dict[str, pd.Series]) -> str:
+def _infinite(recorded: dict[str, pd.Series], whole: bool) -> str:
     count = sum(int(np.isinf(series).sum()) for series in recorded.values())
-    return f"infinite at {count:,} iterations" if count else ""
+    return f"infinite at {times(count, whole)}" if count else ""

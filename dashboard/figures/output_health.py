@@ -1,16 +1,18 @@
 """What the outputs say: whether the gradient still carries the labels, and whether clips still differ."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from ...runs.run import Run
 from ..tables import column
-from .lines import add_level, joined, line, log_axis, points_note, span_of
+from .lines import add_level, is_whole, joined, line, log_axis, points_note, span_of, times
+from .marks import Mark, add_marks
 from .theme import Theme, blank, message, note, theme_named
+from .windows import lines_of
 
 TITLE = "Output health"
 
@@ -25,6 +27,12 @@ AGREEMENT = 0.98
 
 Source: ours, measured on collapsed and learning runs; docs/design.md, Thresholds.
 """
+
+GAP = 0.11
+"""Between the panels, as a share of the plotting area's height; their titles stand there."""
+
+TITLE_PX = 16
+TITLE_PLACE = {"xref": "paper", "yref": "paper", "xanchor": "left", "yanchor": "bottom"}
 
 
 @dataclass(frozen=True)
@@ -64,12 +72,17 @@ PANELS = (
 )
 
 
-def output_health(run: Run, theme: str = "light") -> go.Figure:
-    """Output health of a run."""
-    return output_health_figure(run.scalars, theme, revision=run.name)
+def output_health(
+    run: Run, theme: str = "light", *, first: int | None = None, last: int | None = None, marks: Sequence[Mark] = ()
+) -> go.Figure:
+    """Output health of a run from iteration `first` to `last`."""
+    scalars = lines_of(run, [panel.signal for panel in PANELS], first, last)
+    return output_health_figure(scalars, theme, revision=run.name, marks=marks)
 
 
-def output_health_figure(scalars: pd.DataFrame, theme: str = "light", *, revision: str | None = None) -> go.Figure:
+def output_health_figure(
+    scalars: pd.DataFrame, theme: str = "light", *, revision: str | None = None, marks: Sequence[Mark] = ()
+) -> go.Figure:
     """rho, rank agreement and top-class share by iteration, one under the other on a shared axis.
 
     scalars : iteration x signal; a signal that is absent or all NaN is said to be so in its place
@@ -78,42 +91,55 @@ def output_health_figure(scalars: pd.DataFrame, theme: str = "light", *, revisio
     signals = {panel: column(scalars, panel.signal) for panel in PANELS}
     if not any(series.notna().any() for series in signals.values()):
         return message(TITLE, "No output signals were recorded: give the recorder logits or probabilities.", chosen)
-    figure = _grid(chosen, revision)
+    figure = blank(TITLE, chosen, revision)
+    _grid(figure, chosen)
     for row, (panel, series) in enumerate(signals.items(), start=1):
         _draw(figure, panel, series, row, chosen)
-    figure.update_xaxes(title_text="iteration", row=len(PANELS), col=1)
-    return note(figure, joined(_zeros(signals[PANELS[0]]), points_note(signals.values())))
+    iterations = scalars.attrs.get("iterations")
+    zeros = _zeros(signals[PANELS[0]], is_whole(scalars.index, iterations))
+    note(figure, joined(zeros, points_note(signals.values(), iterations)))
+    return add_marks(figure, marks, chosen, above_px=TITLE_PX)
 
 
-def _grid(theme: Theme, revision: str | None) -> go.Figure:
-    titles = [panel.title for panel in PANELS]
-    figure = make_subplots(rows=len(PANELS), cols=1, shared_xaxes=True, vertical_spacing=0.11, subplot_titles=titles)
-    figure.update_layout(blank(TITLE, theme, revision).layout)
-    figure.update_annotations(x=0, xanchor="left", font={"size": 12, "color": theme.text})
-    return figure.update_layout(showlegend=False, margin_t=64)
+def _grid(figure: go.Figure, theme: Theme) -> None:
+    """One x axis, under the lowest panel, and an axis and a title for each."""
+    height = (1 - GAP * (len(PANELS) - 1)) / len(PANELS)
+    tops = [1 - row * (height + GAP) for row in range(len(PANELS))]
+    axes = {
+        f"yaxis{_axis(row)}": {"domain": [max(top - height, 0), top], "anchor": "x", "title": {"text": panel.unit}}
+        for row, (panel, top) in enumerate(zip(PANELS, tops, strict=True), start=1)
+    }
+    titles = [
+        {"text": panel.title, "x": 0, "y": top, "font": {"size": 12, "color": theme.text}, **TITLE_PLACE}
+        for panel, top in zip(PANELS, tops, strict=True)
+    ]
+    layout = {
+        **axes,
+        "annotations": titles,
+        "xaxis": {"title": {"text": "iteration"}, "anchor": f"y{_axis(len(PANELS))}"},
+        "showlegend": False,
+        "hovermode": "x unified",
+        "hoversubplots": "axis",
+        "margin": {"t": 64},
+    }
+    figure.update_layout(layout)
 
 
 def _draw(figure: go.Figure, panel: Panel, series: pd.Series, row: int, theme: Theme) -> None:
     ticks = {"type": "log"} if panel.kind == "log" else {"range": panel.limits, "dtick": 0.5}
-    figure.update_yaxes({"title": {"text": panel.unit}, **ticks}, row=row, col=1)
+    axis = f"yaxis{_axis(row)}"
+    figure.layout[axis].update(ticks)
     if not series.notna().any():
         _say_missing(figure, panel, row)
         return
     values = series
     if panel.kind == "log":
         values = series.where(series > 0)
-        figure.update_yaxes(log_axis([values, pd.Series([panel.level])], room=0.5), row=row, col=1)
-    figure.add_trace(line(values, panel.signal, theme.parts[panel.part]), row=row, col=1)
+        figure.layout[axis].update(log_axis([values, pd.Series([panel.level])], room=0.5))
+    figure.add_traces([line(values, panel.signal, theme.parts[panel.part]).update(yaxis=f"y{_axis(row)}")])
     if panel.label:
         add_level(figure, panel.level, panel.label, theme, span_of(series.index), row=row)
-        place = {
-            "xref": "paper",
-            "x": 1,
-            "xanchor": "right",
-            "yref": f"y{_axis(row)} domain",
-            "y": 1,
-            "yanchor": "bottom",
-        }
+        place = {**TITLE_PLACE, "x": 1, "xanchor": "right", "yref": f"y{_axis(row)} domain", "y": 1}
         figure.add_annotation(text=panel.label, **place)
 
 
@@ -122,11 +148,10 @@ def _axis(row: int) -> str:
 
 
 def _say_missing(figure: go.Figure, panel: Panel, row: int) -> None:
-    axis = _axis(row)
-    place = {"xref": f"x{axis} domain", "yref": f"y{axis} domain", "x": 0.5, "y": 0.5}
+    place = {"xref": "x domain", "yref": f"y{_axis(row)} domain", "x": 0.5, "y": 0.5}
     figure.add_annotation(text=f"{panel.signal} was not recorded", **place)
 
 
-def _zeros(rho: pd.Series) -> str:
+def _zeros(rho: pd.Series, whole: bool) -> str:
     count = int(np.count_nonzero(rho == 0))
-    return f"rho is exactly zero, below the axis, at {count:,} iterations" if count else ""
+    return f"rho is exactly zero, below the axis, at {times(count, whole)}" if count else ""
