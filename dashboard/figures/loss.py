@@ -26,8 +26,9 @@ def loss(
     run: Run, theme: str = "light", *, first: int | None = None, last: int | None = None, marks: Sequence[Mark] = ()
 ) -> go.Figure:
     """Loss of a run from iteration `first` to `last`, and of the evaluations there and on either side."""
-    scalars = lines_of(run, ["loss"], first, last)
-    entropy = column(lines_of(run, ["label_entropy"]), "label_entropy").dropna()
+    scalars = lines_of(run, ["loss", "label_entropy"], first, last)
+    whole = scalars if first is None and last is None else lines_of(run, ["label_entropy"])
+    entropy = column(whole, "label_entropy").dropna()
     scalars["label_entropy"] = float(entropy.iloc[-1]) if len(entropy) else math.nan  # the run's, whatever the zoom
     evaluations = around(run.evaluations, first, last)
     drawn = {"loss_kind": run.info.get("loss_kind"), "theme": theme, "revision": run.name, "marks": marks}

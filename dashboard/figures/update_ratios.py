@@ -1,6 +1,5 @@
 """How far each step moves the weights, by part of the network."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -26,6 +25,8 @@ Source: A. Karpathy, CS231n course notes, "Neural Networks 3", Ratio of weights:
 USUAL = (1e-4, 1e-2)
 """The band around RULE: a factor of ten either way. TheDeepChecker (Ben Braiek and Khomh, 2023) warns below and, ten
 times further up, at 1e-1."""
+
+SHADED = "shaded: usual, a factor of ten around 1e-3"
 
 COLUMNS = POINTS // 2
 """Bins, at most: one each two pixels on a wide screen, since each has a lowest and a highest."""
@@ -77,7 +78,7 @@ def update_ratios_figure(
     )
     iterations, whole = middle.attrs.get("iterations"), middle.attrs.get("width", 1) == 1
     drawn = points_note((band["median"] for band in bands.values()), iterations)
-    note(figure, joined(_zeros(bands, whole), drawn))
+    note(figure, joined(_zeros(bands, whole), SHADED, drawn))
     return add_marks(figure, marks, chosen)
 
 
@@ -134,14 +135,12 @@ def _band(part: str, band: Mapping[str, pd.Series], colour: str, height: float) 
 
 
 def _usual(theme: Theme) -> dict[str, Any]:
-    """The usual band behind the lines, RULE in it, and what they are at the left."""
+    """The usual band behind the lines, RULE in it."""
     across = {"xref": "paper", "x0": 0, "x1": 1, "yref": "y", "layer": "below"}
     band = {"type": "rect", "y0": USUAL[0], "y1": USUAL[1], "fillcolor": theme.muted, "opacity": 0.12, **across}
     rule = {"type": "line", "y0": RULE, "y1": RULE, "line": {"color": theme.muted, "width": 1.2, "dash": "dash"}}
-    label = {"text": "1e-3: about usual, within a factor of ten", "y": math.log10(RULE), "yref": "y"}
-    place = {"xref": "paper", "x": 1, "xanchor": "right", "yanchor": "bottom", "yshift": 1}
     shapes = [{**band, "line": {"width": 0}, "name": "usual"}, {**rule, **across, "name": "rule of thumb"}]
-    return {"shapes": shapes, "annotations": [{**label, **place}]}
+    return {"shapes": shapes}
 
 
 def _zeros(bands: Mapping[str, Mapping[str, pd.Series]], whole: bool) -> str:

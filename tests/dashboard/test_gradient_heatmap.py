@@ -1,3 +1,5 @@
+from contextlib import closing
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -5,6 +7,7 @@ from flatline.dashboard.figures import gradient_heatmap, gradient_heatmap_figure
 from flatline.dashboard.figures.gradient_heatmap import data_flow_order, shortened
 from flatline.dashboard.figures.theme import DARK, LIGHT
 from flatline.diagnostics.errors import UnknownNameError
+from flatline.runs.log import RunLog
 from flatline.runs.run import Run
 
 PARTS = {"fc.weight": "head", "gru.weight": "rnn", "conv.weight": "conv", "conv.bias": "conv"}
@@ -120,3 +123,21 @@ def test_long_names_keep_what_tells_them_apart():
 
 def test_data_flow_order_keeps_the_order_within_a_part():
     assert data_flow_order(["b", "a", "c"], {"b": "rnn", "a": "rnn", "c": "conv"}) == ["c", "b", "a"]
+
+
+def test_a_long_run_is_drawn_from_its_lowest_and_says_of_how_many_iterations(tmp_path):
+    info = {"parameters": list(PARTS), "parameter_parts": list(PARTS.values())}
+    with closing(RunLog(tmp_path / "run", info)) as log:
+        for at in range(4000):
+            values = np.full(4, 1e-9 if at == 2345 else np.nan if 1000 <= at < 1100 else 1e-2)
+            log.append({"iteration": at, "epoch": 0, "wall_time": 0.0, "skipped": False, "gradient_norm": values})
+    figure = gradient_heatmap(Run(tmp_path / "run"))
+    trace = figure.data[0]
+    width = trace.x[1] - trace.x[0]
+    assert trace.z.shape[1] <= 1200
+    assert abs(trace.x[np.nanargmin(trace.customdata[0])] - 2345) <= width / 2
+    assert np.isnan(trace.z[:, (trace.x > 1000 + width) & (trace.x < 1100 - width)]).all()
+    assert f"{len(trace.x):,} of 4,000 iterations (each column the lowest of {width:.0f})" in notes(figure)
+    zoomed = gradient_heatmap(Run(tmp_path / "run"), first=2300, last=2399)
+    assert list(zoomed.data[0].x) == list(range(2300, 2400))
+    assert "100 of 100 iterations" in notes(zoomed)

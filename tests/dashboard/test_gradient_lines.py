@@ -1,9 +1,11 @@
 import re
+from contextlib import closing
 
 import numpy as np
 import pandas as pd
 from flatline.dashboard.figures import gradient_lines, gradient_lines_figure
 from flatline.dashboard.figures.gradient_lines import part_norms
+from flatline.runs.log import RunLog
 from flatline.runs.run import Run
 
 PARTS = {"conv.weight": "conv", "conv.bias": "conv", "gru.weight": "rnn"}
@@ -72,3 +74,36 @@ def test_a_gap_in_a_recorded_run_is_a_break_of_the_line(logs):
     total = gradient_lines(Run(logs / "gaps")).data[0]
     assert np.isnan(total.y).sum() == 1
     assert not ((total.x >= 200) & (total.x < 220) & ~np.isnan(total.y)).any()
+
+
+def test_zeros_stand_as_triangles_at_the_foot_of_the_axis():
+    scalars, norms = tables()
+    norms.loc[30:, "gru.weight"] = 0.0
+    drawn = {trace.name: trace for trace in gradient_lines_figure(scalars, norms, PARTS).data}
+    zero = drawn["rnn is zero"]
+    assert list(zero.x) == list(range(30, 100))
+    assert 0 < zero.y.max() < 5
+    assert zero.marker.color == drawn["rnn"].line.color
+    assert "conv is zero" not in drawn
+
+
+def test_a_part_of_a_long_run_runs_between_bounds_that_hold_its_norm(tmp_path):
+    random = np.random.default_rng(0)
+    norms = 10.0 ** random.normal(size=(5000, 3)).astype("f4")
+    with closing(RunLog(tmp_path / "run", {"parameters": list(PARTS), "parameter_parts": list(PARTS.values())})) as log:
+        for at, row in enumerate(norms):
+            log.append({"iteration": at, "epoch": 0, "wall_time": 0.0, "skipped": False, "gradient_norm": row})
+    figure = gradient_lines(Run(tmp_path / "run"))
+    conv = next(trace for trace in figure.data if trace.name == "conv")
+    width = int(conv.x[2] - conv.x[0])
+    exact = np.hypot(norms[:, 0], norms[:, 1])
+    for place, start in enumerate(conv.x[::2].astype(int)):
+        low, high = conv.y[2 * place : 2 * place + 2]
+        inside = exact[start : start + width]
+        assert low <= inside.min() * 1.00001
+        assert high >= inside.max() * 0.99999
+    assert "parts: between bounds on their norm" in note(figure)
+    assert "of 5,000 points" in note(figure)
+    part = gradient_lines(Run(tmp_path / "run"), first=100, last=199)
+    np.testing.assert_allclose(next(trace for trace in part.data if trace.name == "conv").y, exact[100:200], rtol=1e-5)
+    assert "bounds" not in note(part)

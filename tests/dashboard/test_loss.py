@@ -1,9 +1,13 @@
 import math
+from contextlib import closing
 
 import numpy as np
 import pandas as pd
 import pytest
 from flatline.dashboard.figures import loss, loss_figure
+from flatline.dashboard.figures.marks import Mark
+from flatline.runs.log import RunLog
+from flatline.runs.run import Run
 
 
 def tables(rows=100):
@@ -83,3 +87,32 @@ def test_nothing_recorded_says_so():
 
 def test_a_recorded_run_brings_its_own_kind_and_entropy(collapsed):
     assert sorted(levels(loss(collapsed)).values()) == [pytest.approx(0.52), pytest.approx(math.log(2))]
+
+
+def test_a_zoom_keeps_the_level_of_the_run_and_the_evaluations_beside_it(tmp_path):
+    with closing(RunLog(tmp_path / "run", {"loss_kind": "bce"})) as log:
+        for at in range(300):
+            row = {"iteration": at, "epoch": 0, "wall_time": 0.0, "skipped": False}
+            log.append({**row, "loss": 0.5, "label_entropy": 0.3 + at / 1000})
+            if at % 50 == 49:
+                log.append_evaluation({"iteration": at, "loss": 0.4, "lwlrap": 0.5})
+    figure = loss(
+        Run(tmp_path / "run"), first=110, last=140, marks=(Mark(120, "a", "critical"), Mark(5, "b", "critical"))
+    )
+    drawn = {trace.name: trace for trace in figure.data if trace.showlegend is not False}
+    assert list(drawn["training"].x) == list(range(110, 141))
+    assert list(drawn["evaluation"].x) == [99, 149]
+    assert min(levels(figure).values()) == pytest.approx(0.599)
+    assert "a" in texts(figure)
+    assert "b" not in texts(figure)
+
+
+def test_a_long_run_keeps_its_highest_loss_and_says_how_many_points_there_are(tmp_path):
+    with closing(RunLog(tmp_path / "run", {})) as log:
+        for at in range(5000):
+            row = {"iteration": at, "epoch": 0, "wall_time": 0.0, "skipped": False}
+            log.append({**row, "loss": {3210: 99.0, 4000: np.inf}.get(at, 0.5)})
+    figure = loss(Run(tmp_path / "run"))
+    assert np.nanmax(figure.data[0].y) == 99
+    assert "of 5,000 points a line (every lowest and highest kept)" in texts(figure)[-1]
+    assert "infinite at 1 of the points drawn" in texts(figure)[-1]

@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from flatline.dashboard.figures import lwlrap, lwlrap_figure
+from flatline.dashboard.figures.marks import Mark
 
 
 def evaluations(**columns):
@@ -50,3 +51,29 @@ def test_one_evaluation_is_a_dot_and_the_levels_still_cross_the_figure():
 
 def test_a_recorded_run_is_drawn(healthy):
     assert len(traces(lwlrap(healthy))["lwlrap"].x) == 7
+
+
+def test_many_evaluations_are_thinned_and_keep_their_extremes():
+    random = np.random.default_rng(0)
+    table = evaluations()
+    table = table.iloc[[0] * 20_000].set_index(np.arange(20_000) * 50)
+    table["lwlrap"] = 0.5 + 0.1 * random.random(20_000)
+    table.iloc[12_345, 0] = 0.02
+    figure = lwlrap_figure(table)
+    drawn = traces(figure)["lwlrap"]
+    assert len(drawn.x) <= 1200
+    assert drawn.y.min() == np.float32(0.02)
+    assert "of 20,000 points a line" in figure.layout.annotations[-1].text
+
+
+def test_a_zoom_reaches_over_its_edges_and_keeps_the_levels_of_the_run(healthy):
+    figure = lwlrap(healthy, first=60, last=140, marks=(Mark(55, "a", "critical"), Mark(70, "b", "critical")))
+    drawn = traces(figure)
+    assert list(drawn["lwlrap"].x) == [49, 99, 149]
+    assert list(drawn["chance"].x) == [60, 140]
+    assert [note.text for note in figure.layout.annotations if note.text in "ab"] == ["b"]
+
+
+def test_an_onset_before_the_first_evaluation_is_marked(healthy):
+    figure = lwlrap(healthy, marks=(Mark(3, "a", "critical"),))
+    assert "a" in [note.text for note in figure.layout.annotations]

@@ -49,3 +49,18 @@ def test_nothing_recorded_says_what_to_do():
 def test_a_recorded_run_is_drawn(collapsed):
     rho = next(trace for trace in output_health(collapsed).data if trace.name == "rho")
     assert rho.y[-1] < 0.3
+
+
+def test_the_panels_share_the_axis_of_iterations():
+    figure = output_health_figure(scalars())
+    assert {trace.xaxis for trace in figure.data} <= {None, "x"}
+    assert figure.layout.xaxis.title.text == "iteration"
+    assert figure.layout.xaxis.anchor == "y3"
+    domains = [figure.layout[axis].domain for axis in ("yaxis3", "yaxis2", "yaxis")]
+    assert all(low[1] < high[0] for low, high in zip(domains, domains[1:], strict=False))
+
+
+def test_a_stretch_of_a_run_is_drawn(healthy):
+    figure = output_health(healthy, first=100, last=149)
+    assert list(next(trace for trace in figure.data if trace.name == "rho").x) == list(range(100, 150))
+    assert "50 of 50 points" in texts(figure)

@@ -86,3 +86,15 @@ def test_a_signal_recorded_every_tenth_iteration_is_one_line():
 
 def test_nothing_recorded_is_nothing_drawn():
     assert sampled(pd.Series([np.nan, np.nan])).empty
+
+
+def test_the_pairs_of_a_bin_are_no_gaps():
+    bins = np.arange(0, 6000, 10.0)
+    for share in (1, 0.96, 0.6, 0.45, 0.3):  # a signal that every bin has, or nearly every, or ...
+        held = np.unique(np.floor(np.arange(0, 600 * share) / share)).astype(int)
+        held = held[(held < 300) | (held > 340)]
+        index = np.sort(np.concatenate([bins[held], bins[held] + 5]))
+        drawn = sampled(pd.Series(1.0, index=index))
+        gaps = drawn.index[drawn.isna()]
+        assert len(gaps) == 1, share
+        assert 3000 <= gaps[0] <= 3400

@@ -50,7 +50,7 @@ def test_the_rule_of_thumb_lies_behind_a_logarithmic_axis_that_shows_it_whole():
     figure = figure_of(ratios() * 1e-3)
     shapes = {shape.name: (shape.y0, shape.y1, shape.layer) for shape in figure.layout.shapes}
     assert shapes == {"usual": (*USUAL, "below"), "rule of thumb": (RULE, RULE, "below")}
-    assert "1e-3: about usual, within a factor of ten" in said(figure)
+    assert "shaded: usual, a factor of ten around 1e-3" in said(figure)
     assert figure.layout.yaxis.type == "log"
 
 
