@@ -1,6 +1,8 @@
 """What a run keeps of its pinned clips, and how it comes back."""
 
 import json
+import subprocess
+import sys
 import wave
 
 import numpy as np
@@ -288,6 +290,16 @@ def test_many_maps_are_read_at_once_as_one_by_one(maps, sealed):
 def test_maps_of_a_clip_without_any_are_none(maps):
     assert reader_of(maps.path, "two").read_many(np.array([0, 7]), "m") == {}
     assert reader_of(maps.path, None).read_many(np.array([0, 7]), "m") == {}
+
+
+def test_reading_needs_neither_torch_nor_librosa(trained):
+    code = (
+        "import sys; from flatline.runs.run import Run; from flatline.runs.kept_clips import *\n"
+        "run = Run(sys.argv[1]); name = kept_clips(run)[0]; kept_clip(run, name), clip_scores(run, name)\n"
+        "print({'torch', 'librosa', 'dash'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(trained.path)], capture_output=True, text=True)
+    assert (done.stdout.strip(), done.stderr) == ("set()", "")
 
 
 def test_clips_of_a_run_in_a_store_come_back(s3, small_recipe, small_task):
