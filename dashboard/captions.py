@@ -24,12 +24,14 @@ CAPTIONS = {
         "near 1, or one class on top for all clips, means that the net gives every clip the same answer."
     ),
     "hidden-gradient-heatmap": (
-        "How much the loss still moves the recurrent state at each frame of a clip: bright frames are heard, dark ones "
-        "are not learned from. A collapse is the whole map turning dark, or all but the frames nearest the output."
+        "How much of the loss's gradient reaches the RNN's state at each frame, early frames at the bottom. When it "
+        "vanishes through time, the frames far from the loss turn dark while those near it stay bright; in a collapse "
+        "all of them darken together and stay so. Grey was not measured."
     ),
     "update-ratios": (
-        "How far a step moves each part, as a share of its weights. Around a thousandth is usual; far below, a part "
-        "stands still although it has a gradient, far above, it is thrown about."
+        "How far each step moves the weights, relative to their size: the median of each part's parameters, in a band "
+        "from the lowest to the highest. Near 1e-3 is usual; a part that sinks below 1e-4 has stopped learning, one "
+        "above 1e-2 is being torn about."
     ),
     "class-lwlrap": (
         "Classes sorted by their lwlrap. Bars that fall like 1/rank are what one fixed ranking for all clips gives: "
@@ -104,3 +106,20 @@ def not_finite_alert(since: Mapping[str, int]) -> str:
 
 def _number(value: float) -> str:
     return "unknown" if value != value else f"{value:.3f}"
+
+
+DIAGNOSIS = {
+    "findings": (
+        "Each bar is one thing that was found, from the iteration it began at to the last at which it held; the cause "
+        "stands first. In a collapse the bars reach the right edge and begin close to each other."
+    ),
+    "evidence": (
+        "The recorded signals that the finding rests on, with the value from which it counts and the iteration at which "
+        "it began."
+    ),
+    "carried": (
+        "How much of the score is lost without each part, with a 95 % interval. An RNN near 0 in a run that scores well "
+        "is bypassed: the net has learned to do without it."
+    ),
+}
+"""Captions of the Diagnosis page, by the first word of the graph's id."""

@@ -2,20 +2,32 @@
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 from ..diagnostics.errors import FlatlineError
 from ..runs.listing import list_runs
-from .addresses import HOME, run_address
+from .addresses import HOME, compare_address, run_address
 from .app import create_app
 from .browser import browser
+from .judging import Judge
 from .serving import in_thread
 
 SCHEMES = ("light", "dark")
 WIDTHS = (1280, 1920)
+
+PAGES = ("vitals", "classes", "localisation", "diagnosis")
+"""Pages of a run that are taken; an attribution has a page of its own once there is one."""
+
+
+SETTLED = """() => {
+    const graphs = [...document.querySelectorAll('.js-plotly-plot')];
+    const drawn = graphs.every(one => one._fullLayout && (one._fullLayout.title.text || one.data.length));
+    return drawn && !document.body.innerText.includes('being judged') && !document.body.innerText.includes('…');
+}"""
+"""Every figure has come, and so has every verdict."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -25,9 +37,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("out", type=Path, help="folder for the PNG files")
     parser.add_argument("--runs", nargs="*", help="runs to show (default: the best one and the worst one)")
     parser.add_argument("--widths", type=int, nargs="*", default=WIDTHS, help="widths of the window in pixels")
+    parser.add_argument("--schemes", nargs="*", choices=SCHEMES, default=SCHEMES, help="light, dark (default: both)")
     chosen = parser.parse_args(arguments)
     try:
-        for path in screenshots(chosen.logs, chosen.out, chosen.runs, chosen.widths):
+        for path in screenshots(chosen.logs, chosen.out, chosen.runs, chosen.widths, chosen.schemes):
             print(path)
     except FlatlineError as error:
         print(error, file=sys.stderr)
@@ -36,20 +49,32 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def screenshots(
-    logs: Path, out: Path, names: list[str] | None = None, widths: tuple[int, ...] = WIDTHS
+    logs: Path,
+    out: Path,
+    names: Sequence[str] | None = None,
+    widths: Sequence[int] = WIDTHS,
+    schemes: Sequence[str] = SCHEMES,
 ) -> Iterator[Path]:
-    """Write a PNG of the runs page and of the vitals of some runs, light and dark, at each width; gives their paths.
+    """Write a PNG of every page, light and dark, at each width; gives their paths.
 
-    names : runs to show; None takes the best and the worst by their last lwlrap
+    names : runs to show; None takes the best and the worst by their last lwlrap. Two or more are compared, too
     Raises FlatlineError if Playwright or a browser is missing.
     """
-    pages = {"runs": HOME, **{f"vitals-{name}": run_address(name) for name in names or telling_runs(logs)}}
+    chosen = names or telling_runs(logs)
+    pages = {"runs": HOME}
+    pages |= {f"{page}-{name}": run_address(name, page) for name in chosen for page in PAGES}
+    if len(chosen) > 1:
+        pages["compare"] = compare_address(chosen)
     out.mkdir(parents=True, exist_ok=True)
-    with in_thread(create_app(logs).server) as base, browser() as chromium:
-        for (name, address), scheme, width in product(pages.items(), SCHEMES, widths):
-            path = out / f"{name.replace(' ', '-')}-{scheme}-{width}.png"
-            _shoot(chromium, base + address, scheme, width, path)
-            yield path
+    judge = Judge(logs)
+    try:
+        with in_thread(create_app(logs, judge).server) as base, browser() as chromium:
+            for (name, address), scheme, width in product(pages.items(), schemes, widths):
+                path = out / f"{name.replace(' ', '-')}-{scheme}-{width}.png"
+                _shoot(chromium, base + address, scheme, width, path)
+                yield path
+    finally:
+        judge.close()
 
 
 def telling_runs(logs: Path) -> list[str]:
@@ -63,10 +88,8 @@ def _shoot(chromium: Any, url: str, scheme: str, width: int, path: Path) -> None
     try:
         page.goto(url)
         page.wait_for_selector(".ag-row, .js-plotly-plot .main-svg")
-        page.wait_for_function(
-            "document.title !== 'Updating...' && !document.querySelector('[data-dash-is-loading=true]')"
-        )
-        page.wait_for_timeout(1500)  # figures come one by one; nothing on the page says that the last one is drawn
+        page.wait_for_function(SETTLED, timeout=60_000)
+        page.wait_for_timeout(500)  # the last figure's transition
         page.screenshot(path=path, full_page=True)
     finally:
         page.close()

@@ -92,9 +92,9 @@ def controls() -> html.Div:
             _step("»", "next-evaluation", "Next evaluation (Page Up)"),
             dmc.NumberInput(id=NUMBER, min=0, value=0, w=110, size="xs", hideControls=True, debounce=300),
             html.Button("show all", id="unzoom", className="step", title="Back to all iterations", hidden=True),
-            _choice(CLIP, "Clip", "clip-choice"),
-            _choice(CLASS, "Class", "class-choice"),
-            _choice(MAP, "Map", "map-choice"),
+            _choice(CLIP, "Clip", "clip-choice", "the first pinned"),
+            _choice(CLASS, "Class", "class-choice", "all"),
+            _choice(MAP, "Map", "map-choice", "all"),
         ],
         id=CONTROLS,
         className="card controls",
@@ -147,6 +147,6 @@ def _step(sign: str, name: str, title: str) -> html.Button:
     return html.Button(sign, id=name, className="step", title=title, **{"aria-label": title, "type": "button"})
 
 
-def _choice(name: str, label: str, class_name: str) -> dmc.Group:
-    select = dmc.Select(id=name, data=[], size="xs", w=210, searchable=True, clearable=True, placeholder="–")
+def _choice(name: str, label: str, class_name: str, without: str) -> dmc.Group:
+    select = dmc.Select(id=name, data=[], size="xs", w=190, searchable=True, clearable=True, placeholder=without)
     return dmc.Group([dmc.Text(label, size="sm", fw=600), select], gap=6, className=class_name, wrap="nowrap")

@@ -27,12 +27,19 @@
   const axes = (layout) => Object.keys(layout).filter((key) => /^[xy]axis\d*$/.test(key));
   const cardOf = (id) => document.querySelector(`.card[data-graph="${id}"]`);
 
+  // A figure says how high it must be for its rows to be read; its place follows.
+  function fit(id, height) {
+    const place = document.getElementById(id);
+    if (place && height) place.style.height = `${height}px`;
+  }
+
   // A new figure with the axes where the reader has put them. Plotly's own uirevision would do it, but Dash 4.4 hands a
   // zoomed figure to Plotly a second time, which takes the zoom for the figure's own.
   function keep_view(figure, id, zoom) {
     const card = cardOf(id);
     card?.classList.remove("stale");
     if (!figure) return keep();
+    fit(id, figure.layout.height);
     const shown = document.querySelector(`#${id} .js-plotly-plot`);
     const old = shown && shown.layout;
     const same = old && old.uirevision && old.uirevision === figure.layout.uirevision;

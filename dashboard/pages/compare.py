@@ -43,7 +43,7 @@ def _localisation(place: int) -> Callable[..., go.Figure]:
         if place >= len(runs):
             raise RunError(f"there is no run {place + 1} to compare; pick another one above")
         figure = figures.localisation_map(runs[place], theme, iteration=iteration, clip=clip)
-        return figure.update_layout(title_text=f"{runs[place].name}: {figure.layout.title.text}")
+        return figure.update_layout(title_text=f"{runs[place].name} · iteration {iteration or 0:,}")
 
     return of_run
 

@@ -1,5 +1,6 @@
 """What became of a run, since when and why: the verdict in words, and its evidence as figures."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,77 +12,71 @@ from dash.exceptions import PreventUpdate
 from ...runs.run import Run
 from .. import figures
 from ..addresses import parse, run_path
+from ..captions import DIAGNOSIS
 from ..figures.marks import marks_of
 from ..figures.theme import message, theme_named
 from ..judging import Judge
 from ..shell import RECORDED, SCHEME, URL
 from .cards import CONFIG, downloads
-from .diagnosis_content import content
+from .diagnosis_content import CARRIED, TIMELINE, content, evidence_id, shown_evidence
 from .figure_page import reason
 
 WORDS = "diagnosis-words"
-EVIDENCE = "diagnosis-figures"
 
-MOST_FIGURES = 6
-"""Findings whose signals are drawn; the others stand in the table."""
+Draw = Callable[[Run, str], go.Figure]
 
 
-def layout(run: Run) -> dmc.Stack:
+def layout(run: Run) -> html.Div:
     """The page, still to be filled."""
-    return dmc.Stack([html.Div(id=WORDS), html.Div(id=EVIDENCE)], gap="md")
+    return html.Div(id=WORDS)
 
 
 def register(app: Dash, logs: Path, judge: Judge) -> None:
-    """The callbacks of this page: the words, and the figures of what was found."""
+    """One callback: the figures stand among the words, and both wait for the verdict."""
 
-    def path_of(path: str | None) -> Path:
+    @app.callback(Output(WORDS, "children"), Input(RECORDED, "data"), Input(SCHEME, "data"), State(URL, "pathname"))
+    def fill(_: str, scheme: str | None, path: str | None) -> Any:
         address = parse(path or "/")
-        if address is None or address.page != "diagnosis" or address.run is None:
+        if scheme is None or address is None or address.page != "diagnosis" or address.run is None:
             raise PreventUpdate
-        return run_path(logs, address.run) or logs / address.run
-
-    @app.callback(Output(WORDS, "children"), Input(RECORDED, "data"), State(URL, "pathname"))
-    def words(_: str, path: str | None) -> Any:
-        run = path_of(path)
-        return content(run.name, judge.summary(run))
-
-    @app.callback(Output(EVIDENCE, "children"), Input(RECORDED, "data"), Input(SCHEME, "data"), State(URL, "pathname"))
-    def pictures(_: str, scheme: str | None, path: str | None) -> Any:
-        if scheme is None:
-            raise PreventUpdate
-        return evidence_cards(path_of(path), judge.summary(path_of(path)), scheme)
+        return filled(run_path(logs, address.run) or logs / address.run, judge, scheme)
 
 
-def evidence_cards(path: Path, summary: dict[str, Any] | None, scheme: str) -> Any:
-    """When each finding held, the signals of the worst ones, and what each part carries of the score."""
-    if not summary or "diagnosis" not in summary:
-        return []
-    findings = summary["diagnosis"]["findings"]
-    marks = marks_of(findings)
-    cards = [
-        _card("findings-timeline", lambda run: figures.findings_timeline(summary, scheme), path, scheme, wide=True)
-    ]
-    for place, finding in enumerate(findings[:MOST_FIGURES]):
-        name = f"evidence-{place}"
-        cards.append(
-            _card(name, lambda run, one=finding: figures.evidence(run, one, scheme, marks=marks), path, scheme)
-        )
-    cards.append(_card("carried-share", lambda run: figures.carried_share(run, scheme), path, scheme))
-    return dmc.SimpleGrid(cards, cols={"base": 1, "lg": 2}, spacing="md", className="cards")
+def filled(path: Path, judge: Judge, scheme: str = "light") -> dmc.Stack:
+    """The page of a run as it is judged now."""
+    summary = judge.summary(path) if path.is_dir() else {"error": f"there is no run named {path.name!r} any more"}
+    draws = drawings(summary)
+    return content(path.name, summary, lambda graph: _card(graph, draws[graph], path, scheme))
 
 
-def _card(name: str, draw: Any, path: Path, scheme: str, *, wide: bool = False) -> html.Div:
-    graph = dcc.Graph(id=name, figure=_drawn(name, draw, path, scheme), config=CONFIG)  # type: ignore[arg-type]
-    foot = html.Div([html.Div(), downloads(name)], className="foot")
-    return html.Div(
-        [html.Div(graph, className="figure"), foot],
-        className="card wide" if wide else "card",
-        **{"data-axis": "", "data-asks": "", "data-graph": name},
-    )
+def drawings(summary: dict[str, Any] | None) -> dict[str, Draw]:
+    """How each graph of the page is drawn, by its id."""
+    if summary is None or "diagnosis" not in summary:
+        return {}
+    marks = marks_of(summary["diagnosis"]["findings"])
+    found: dict[str, Draw] = {
+        TIMELINE: lambda run, scheme: figures.findings_timeline(summary, scheme),
+        CARRIED: figures.carried_share,
+    }
+    for number, finding in enumerate(shown_evidence(summary), start=1):
+        found[evidence_id(number)] = _evidence_of(finding, marks)
+    return found
 
 
-def _drawn(name: str, draw: Any, path: Path, scheme: str) -> go.Figure:
+def _evidence_of(finding: dict[str, Any], marks: Any) -> Draw:
+    return lambda run, scheme: figures.evidence(run, finding, scheme, marks=marks)
+
+
+def _card(graph: str, draw: Draw, path: Path, scheme: str) -> html.Div:
+    config: Any = {**CONFIG, "toImageButtonOptions": {"filename": graph, "scale": 2}}
+    figure = dcc.Graph(id=graph, figure=_drawn(graph, draw, path, scheme), config=config)
+    caption = dmc.Text(DIAGNOSIS[graph.partition("-")[0]], size="sm", c="dimmed", className="caption")
+    foot = html.Div([caption, downloads(graph)], className="foot")
+    return html.Div([html.Div(figure, className="figure"), foot], className="card", **{"data-graph": graph})
+
+
+def _drawn(graph: str, draw: Draw, path: Path, scheme: str) -> go.Figure:
     try:
-        return draw(Run(path))
+        return draw(Run(path), scheme)
     except Exception as error:
-        return message("", reason(error, name), theme_named(scheme))
+        return message("", reason(error, graph), theme_named(scheme))
