@@ -82,14 +82,16 @@ def groups(runs: Sequence[Run], by: str) -> dict[str, list[Run]]:
 def aligned(series: Mapping[str, pd.Series]) -> pd.DataFrame:
     """Series of several runs side by side: iteration x run, every iteration that any of them recorded.
 
-    NaN where a run recorded nothing at an iteration: nothing is interpolated.
+    NaN where a run recorded nothing at an iteration: nothing is interpolated. Of several values of a run at one
+    iteration (a resume may evaluate again) the last counts.
 
     >>> aligned({"a": pd.Series([1.0, 2.0], [0, 50]), "b": pd.Series([3.0], [50])}).to_numpy().tolist()
     [[1.0, nan], [2.0, 3.0]]
     """
     if not series:
         return pd.DataFrame(index=pd.Index([], name="iteration"))
-    table = pd.concat(dict(series), axis=1).sort_index()
+    once = {name: values.loc[~values.index.duplicated(keep="last")] for name, values in series.items()}
+    table = pd.concat(once, axis=1).sort_index()
     return table.rename_axis(index="iteration", columns=None)
 
 

@@ -118,7 +118,7 @@ def test_groups_over_seeds_of_one_stem_keep_names_that_tell_them_apart(tmp_path)
 
 
 def test_series_side_by_side_stand_where_they_were_recorded_and_nowhere_else():
-    table = aligned({"a": pd.Series([1.0, 3.0], [0, 100]), "b": pd.Series([5.0, 6.0], [100, 50])})
+    table = aligned({"a": pd.Series([1.0, 3.0], [0, 100]), "b": pd.Series([4.0, 5.0, 6.0], [100, 100, 50])})
     assert table.index.tolist() == [0, 50, 100]
     np.testing.assert_array_equal(table.to_numpy(), [[1, math.nan], [math.nan, 6], [3, 5]])
     assert aligned({}).empty
