@@ -46,16 +46,18 @@ CAPTIONS = {
         "all clips; a net that learns keeps the two near each other."
     ),
     "localisation-map": (
-        "The clip as the net hears it, and under it how much each frame counts for each class; boxes are the sounds "
-        "that are truly there. A collapsed map is one colour over all frames, or the same for every class."
+        "The clip as the net gets it, and under it how much each frame counts for each class: true classes (●) first, "
+        "then those that score highest; boxes are the sounds that are truly there. A net that localises is bright "
+        "inside the boxes; a collapsed map is one colour over all frames, the same for every class, or bright on padding."
     ),
     "map-growth": (
-        "One class's map at each iteration: bands at the frames of the sound grow out of an even grey. A map that "
-        "stays even never found the sound; one that flips to a single frame has stopped looking."
+        "The map of one class at each recorded iteration, the clip's time upwards; dashed lines enclose the sound that "
+        "is truly there. Learning is a bright band growing between them; a map that stays even, or moves to the "
+        "padding, never found the sound."
     ),
     "clip-scores": (
-        "What the net says of this clip at this evaluation; true labels are coloured. The same bars for every clip "
-        "are a constant predictor."
+        "What the net says of this clip at this evaluation, highest first; true labels are coloured, with their rank. "
+        "Bars that look the same for every clip are a constant predictor."
     ),
     "compare-curves": (
         "One colour a run, the same in every panel. A collapsed run leaves the others in the gradient panels first; "
@@ -110,16 +112,16 @@ def _number(value: float) -> str:
 
 DIAGNOSIS = {
     "findings": (
-        "Each bar is one thing that was found, from the iteration it began at to the last at which it held; the cause "
-        "stands first. In a collapse the bars reach the right edge and begin close to each other."
+        "Each bar is one thing that was found, from the iteration it began at to the last at which it held; the "
+        "cause stands first. In a collapse the bars reach the right edge and begin close to each other."
     ),
     "evidence": (
-        "The recorded signals that the finding rests on, with the value from which it counts and the iteration at which "
-        "it began."
+        "The recorded signals that the finding rests on, with the value from which it counts and the iteration at "
+        "which it began."
     ),
     "carried": (
-        "How much of the score is lost without each part, with a 95 % interval. An RNN near 0 in a run that scores well "
-        "is bypassed: the net has learned to do without it."
+        "How much of the score is lost without each part, with a 95 % interval. An RNN near 0 in a run that scores "
+        "well is bypassed: the net has learned to do without it."
     ),
 }
 """Captions of the Diagnosis page, by the first word of the graph's id."""

@@ -128,7 +128,7 @@ from flatline.runs.listing import Listing, list_runs
 from flatline.runs.run import Run
 logs = Path({str(logs)!r})
 run = Run(logs / "story-attention")
-given = {"compare_curves": [run], "compare_heatmaps": [run], "compare_classes": [run]}
+given = dict.fromkeys(("compare_curves", "compare_heatmaps", "compare_classes"), [run])
 for name in figures.__all__:
     if not name.endswith("_figure") and name not in ("findings_timeline", "evidence"):
         getattr(figures, name)(given.get(name, run)).to_json()

@@ -55,10 +55,11 @@ def test_a_run_that_is_gone_or_broken_is_a_message_and_no_exception(logs, judge,
 @pytest.mark.parametrize("graph", [graph for graph, card in OF_RUNS.items() if "zoom" in card.asks])
 def test_a_zoomed_figure_holds_the_stretch_and_nothing_else(logs, judge, graph):
     figure = of(OF_RUNS[graph], logs, judge, "complete", zoom=[60, 160])
-    xs = [x for trace in figure.data if trace.x is not None and len(trace.x) > 2 for x in trace.x]
-    assert xs
-    assert min(xs) >= 59
-    assert max(xs) <= 161
+    lines = [list(trace.x) for trace in figure.data if trace.x is not None and len(trace.x) > 2]
+    assert lines
+    for xs in lines:  # evaluations go on to their neighbours, which lie outside
+        assert sum(x < 59 for x in xs) <= 2
+        assert sum(x > 161 for x in xs) <= 2
 
 
 @pytest.mark.parametrize("graph", [graph for graph, card in OF_RUNS.items() if "iteration" in card.asks])

@@ -8,7 +8,10 @@ import sys
 
 import pytest
 from flatline import cli
+from flatline.dashboard.addresses import Address
 from flatline.dashboard.app import page_at
+from flatline.dashboard.judging import Judge
+from flatline.dashboard.pages.run_bar import bar
 from flatline.diagnostics.errors import RunError
 from flatline.runs.checkpoints import load_weights
 from flatline.runs.listing import Listing, recorded_mark
@@ -130,9 +133,11 @@ def test_the_command_trains_into_a_store_is_interrupted_and_resumes_there(s3, ti
 
 def test_the_dashboard_shows_runs_of_a_store(s3, small_recipe, small_task):
     train(small_recipe(), small_task, place(s3))
-    page = str(page_at("/run/story-plain/vitals", place(s3), Listing(s3)))
+    judge = Judge(place(s3))
+    page = str(page_at("/run/story-plain/vitals", place(s3), Listing(s3), judge))
     assert "gradient-heatmap" in page
-    assert "story-plain" in page
+    assert "story-plain" in repr(bar(place(s3), judge, Address("vitals", "story-plain")))
+    judge.close()
     mark = recorded_mark(place(f"{s3}/story-plain"))
     assert recorded_mark(place(f"{s3}/story-plain")) == mark
     place(f"{s3}/story-plain/run.json").write_bytes(b"{}")
