@@ -34,19 +34,17 @@ class JudgingProcess:
 
         Raises RuntimeError where it ended over that run, or after `close`; OSError where it cannot be started.
         """
-        child = self._started()
-        if not _ask(child, path):  # it was gone already, over nothing that this run did
+        is_new = False
+        while not is_new:  # one that had judged others may have been gone before it came to this run
+            child, is_new = self._started()
+            said = _answer(child, path)
+            if said.endswith("\n") and json.loads(said).get("path") == path:
+                return said
             self.end()
-            child = self._started()
-            _ask(child, path)
-        said = child.stdout.readline() if child.stdout is not None else ""
-        if not said.endswith("\n") or json.loads(said).get("path") != path:
-            self.end()
-            raise RuntimeError(
-                f"the process that judges runs ended over {path} (for lack of memory, perhaps); "
-                f"`flatline diagnose {path}` says more"
-            )
-        return said
+        raise RuntimeError(
+            f"the process that judges runs ended over {path} (for lack of memory, perhaps); "
+            f"`flatline diagnose {path}` says more"
+        )
 
     def end(self) -> None:
         """End it; the next line starts another."""
@@ -73,12 +71,16 @@ class JudgingProcess:
         if child is not None:
             child.terminate()  # whoever waits for its line sees the end of it, and cleans up
 
-    def _started(self) -> subprocess.Popen[str]:
-        """The process as it runs; Ctrl-C is not for it, and it ends once its stdin does: with the server."""
+    def _started(self) -> "tuple[subprocess.Popen[str], bool]":
+        """The process as it runs, and whether it was started for this.
+
+        Ctrl-C is not for it, and it ends once its stdin does: with the server.
+        """
         with self._guard:
             if self._closed:
                 raise RuntimeError("the process that judges runs is closed")
-            if self._child is None or self._child.poll() is not None:
+            is_new = self._child is None or self._child.poll() is not None
+            if self._child is None or is_new:
                 self._child = subprocess.Popen(
                     [sys.executable, "-m", "flatline.runs.summary", "-"],
                     stdin=subprocess.PIPE,
@@ -86,15 +88,16 @@ class JudgingProcess:
                     text=True,
                     start_new_session=True,
                 )
-            return self._child
+            return self._child, is_new
 
 
-def _ask(child: "subprocess.Popen[str]", path: str) -> bool:
-    """Name a run to the process; whether it was there to hear."""
+def _answer(child: "subprocess.Popen[str]", path: str) -> str:
+    """Name a run to the process and wait for its line; cut short, or empty, where the process ended."""
+    if child.stdin is None or child.stdout is None:  # both are pipes
+        return ""
     try:
-        if child.stdin is not None:
-            child.stdin.write(json.dumps(path) + "\n")
-            child.stdin.flush()
+        child.stdin.write(json.dumps(path) + "\n")
+        child.stdin.flush()
+        return child.stdout.readline()
     except OSError:
-        return False
-    return True
+        return ""

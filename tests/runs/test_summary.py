@@ -3,11 +3,14 @@ import math
 import os
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import numpy as np
 import pytest
+from flatline.cli import main
 from flatline.diagnostics.ablation_shares import Ablation, PartShare
+from flatline.runs import commands
 from flatline.runs import summary as summaries
 from flatline.runs.ablations import write_ablation
 from flatline.runs.diagnosing import as_dict, diagnose
@@ -206,3 +209,21 @@ def test_a_part_of_the_rules_is_the_text_of_the_detectors(monkeypatch, tmp_path)
 def test_a_stored_summary_costs_little(run):
     store_summary(run.path, summarise(run))
     assert Path(run.path, "summary.json").stat().st_size < 20_000
+
+
+def test_the_command_line_keeps_what_it_said(run, capsys):
+    assert main(["diagnose", str(run.path), "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    summary = stored_summary(run.path)
+    assert summary is not None
+    assert summary["diagnosis"]["cause"] == said["cause"]
+
+
+def test_a_training_leaves_the_verdict_beside_its_run(tmp_path, monkeypatch):
+    recorded(tmp_path / "mine", 10)
+    trained = types.SimpleNamespace(path=tmp_path / "mine")
+    monkeypatch.setattr(commands, "train_recipe", lambda *_, **__: trained)
+    monkeypatch.setattr(commands, "_prepared", lambda *_: None)
+    given = {"data": tmp_path, "logs": tmp_path, "name": None, "settings": [], "iterations": 10, "seed": 0}
+    assert commands.train("story-plain", **given) is trained
+    assert stored_summary(tmp_path / "mine") is not None
