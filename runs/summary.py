@@ -30,6 +30,7 @@ from .listing import recorded_mark
 from .places import is_remote, place
 from .read_once import ReadOnce
 from .run import Run
+from .run_folder import versions
 
 FILE = "summary.json"
 
@@ -118,15 +119,13 @@ def summary_mark(path: Path) -> str:
 @functools.cache
 def rules() -> str:
     """What a run is judged by: the version, and a hash of the files that judge, which change within one."""
-    from .. import __version__
-
     content = hashlib.sha256()
     for package in ("flatline.diagnostics", "flatline.diagnostics.detectors"):
         for file in sorted(files(package).iterdir(), key=lambda file: file.name):
             if file.name.endswith(".py"):
                 content.update(file.read_bytes())
     content.update(Path(__file__).read_bytes())
-    return f"{__version__} {content.hexdigest()[:12]}"
+    return f"{versions().get('flatline', 'unknown')} {content.hexdigest()[:12]}"
 
 
 def _judged(run: Run) -> tuple[Diagnosis, dict[str, Any]]:
