@@ -119,7 +119,7 @@ def _band(table: pd.DataFrame, look: Style, floor: float) -> go.Scatter:
     low, high = (np.maximum(table[name].to_numpy(dtype=np.float64), floor) for name in (LOWEST, HIGHEST))
     return go.Scatter(
         x=np.concatenate([x, x[::-1]]),
-        y=np.concatenate([high, low[::-1]]),
+        y=np.concatenate([high, low[::-1]]).astype(np.float32),
         name=f"{look.label}, lowest to highest",
         mode="lines",
         line={"width": 1, "color": _see_through(look.colour, 0.5), "dash": look.dash},
@@ -181,5 +181,5 @@ def _points(curves: Curves) -> str:
         tables, key=lambda table: table.attrs.get("iterations", len(table)), default=pd.DataFrame({VALUE: []})
     )
     iterations = longest.attrs.get("iterations")
-    bounds = "" if is_whole(longest.index, iterations) else "RNN: between bounds on its norm"
+    bounds = "" if is_whole(longest.index, iterations) else "of each bin: mean, lowest to highest (RNN: bounds on it)"
     return joined(bounds, points_note([column(longest, VALUE)], iterations))

@@ -18,7 +18,7 @@ SCORE, LOSS, TOTAL, RNN = "lwlrap", "loss", "gradient_norm_total", "gradient_nor
 SCALARS = (LOSS, TOTAL)
 
 VALUE, LOWEST, HIGHEST = "value", "lowest", "highest"
-"""Columns of a curve; a single run has the first only."""
+"""Columns of a curve; a single run has the first only where each of its iterations is drawn."""
 
 Curves = dict[str, dict[str, pd.DataFrame]]
 
@@ -26,16 +26,25 @@ Curves = dict[str, dict[str, pd.DataFrame]]
 def curves_of(members: Mapping[str, Sequence[Run]], first: int | None = None, last: int | None = None) -> Curves:
     """The curves of runs and groups of runs from iteration `first` to `last`: by name of the curve, then by label.
 
-    Of one run, `value` runs through the lowest and highest of each bin. Of a group, `value` is the median of its runs
-    (of bins, of their means), between the `lowest` and `highest` of any, at iterations that all of them recorded.
+    Of one run, `value` is what was recorded. Of a group, `value` is the median of its runs, between the `lowest` and
+    `highest` of any, at iterations that all of them recorded. Of a long stretch the values of both are means of bins,
+    between the lowest and highest of their iterations: lines through all extremes would hide each other.
     Returns tables iteration x column, empty where nothing was recorded; `.attrs["iterations"]` is how many they stand
     for.
     """
     by_label = {
-        label: _of_one(runs[0], first, last) if len(runs) == 1 else _of_group(runs, first, last)
+        label: _of_one(runs[0], first, last)
+        if len(runs) == 1 and _fits(runs[0], first, last)
+        else _of_group(runs, first, last)
         for label, runs in members.items()
     }
     return {name: {label: curves[name] for label, curves in by_label.items()} for name in (SCORE, *SCALARS, RNN)}
+
+
+def _fits(run: Run, first: int | None, last: int | None) -> bool:
+    """Whether the stretch has no more iterations than a line has points."""
+    end = run.last_iteration
+    return end is None or (end if last is None else min(end, last)) - (first or 0) < POINTS
 
 
 def _of_one(run: Run, first: int | None, last: int | None) -> dict[str, pd.DataFrame]:

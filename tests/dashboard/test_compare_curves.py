@@ -1,5 +1,6 @@
 """Curves of runs and of groups of runs over the same iterations."""
 
+import re
 from itertools import pairwise
 
 import numpy as np
@@ -126,6 +127,16 @@ def test_a_group_of_long_runs_has_the_extremes_of_all_of_them(tmp_path):
     assert set(table.lowest) == {1.0}
     assert table.value.median() == 2.0
     assert table.attrs["iterations"] == 5000
+
+
+def test_a_long_run_is_a_band_that_hides_no_other_with_every_extreme(tmp_path):
+    run = written(tmp_path / "a", n=5000, loss=lambda i: 9.0 if i == 2345 else 1.0 + i % 2)
+    figure = compare_curves([run])
+    (band,) = [trace for trace in figure.data if trace.fill and trace.yaxis == "y2"]
+    assert (np.max(band.y), np.min(band.y)) == (9, 1)
+    assert np.median(drawn(figure, "y2")["a"].y) == pytest.approx(1.5, abs=0.1)
+    assert re.search(r"of each bin: mean, lowest to highest .* · \d+ of 5,000 points", said(figure))
+    assert not [trace for trace in compare_curves([run], first=100, last=200).data if trace.fill]
 
 
 def test_a_group_with_a_run_that_recorded_nothing_is_empty(tmp_path):
