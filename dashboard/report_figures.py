@@ -13,7 +13,6 @@ import plotly.graph_objects as go
 from ..diagnostics.errors import FlatlineError
 from ..runs.run import Run
 from . import figures
-from .captions import CAPTIONS
 from .figures.marks import marks_of
 from .figures.theme import HEIGHT, message, theme_named
 from .report_pieces import Piece, packed_figure
@@ -127,7 +126,7 @@ def drawn(prefix: str, graph: str, rank: int, draw: Callable[[str], go.Figure], 
     """
     light = _safely(draw, "light", graph)
     key = f"{prefix}{graph}{'' if number is None else f'-{number}'}"
-    caption, layout = CAPTIONS.get(graph, ""), light.to_dict()["layout"]
+    caption, layout = caption_of(graph), light.to_dict()["layout"]
     title = _plain(layout["title"].get("text"))
     if not light.data:
         return Figure(key, title, caption, " ".join(_plain(note["text"]) for note in layout.get("annotations", ())))

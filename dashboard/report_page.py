@@ -64,7 +64,9 @@ def asset(name: str) -> str:
 def contents(entries: Sequence[tuple[str, Markup]]) -> Markup:
     """Links to the sections. entries : id of the section, and what the link says"""
     items = [element("li", element("a", said, href=f"#{place}")) for place, said in entries]
-    return element("nav", element("b", "Contents"), element("ul", *items), class_="contents card pad")
+    return element(
+        "nav", element("span", "In this page:", class_="label"), element("ul", *items), class_="contents card pad"
+    )
 
 
 def cards(heading: str, place: str, parts: Iterable[Markup | None]) -> Markup:

@@ -14,6 +14,10 @@ LEVELS = {"chance": "chance", "constant": "constant level"}
 """What the score is held against; of the clips and their labels, so the last known ones hold."""
 
 
+LONG = 24
+"""Characters of a recipe's value up to which it stands beside others."""
+
+
 def verdict(run: Run, summary: Mapping[str, Any]) -> Markup:
     """What became of the run, large: verdict and cause, what stopped first, since when, what to do."""
     diagnosis, cause = summary["diagnosis"], summary["cause"]
@@ -104,7 +108,13 @@ def recipe(run: Run) -> Markup:
     rows = [*named, *((key, in_words(value)) for key, value in settings_of(run).items())]
     rows += [(f"version of {name}", str(version)) for name, version in (run.info.get("versions") or {}).items()]
     heading = element("summary", "Recipe and versions")
-    return element("details", heading, table(("key", "value"), rows), class_="card pad", open=True)
+    return element("details", heading, element("dl", *_settings(rows), class_="settings"), class_="card pad", open=True)
+
+
+def _settings(rows: Sequence[tuple[str, str]]) -> Iterator[Markup]:
+    """Beside each other; what is long takes a line."""
+    for key, value in rows:
+        yield element("div", element("dt", key), element("dd", value), class_="long" if len(value) > LONG else None)
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]], classes: Sequence[str] = ()) -> Markup:
