@@ -13,6 +13,7 @@ import plotly.graph_objects as go
 from ..diagnostics.errors import FlatlineError
 from ..runs.run import Run
 from . import figures
+from .captions import CAPTIONS, DIAGNOSIS
 from .figures.marks import marks_of
 from .figures.theme import HEIGHT, message, theme_named
 from .report_pieces import Piece, packed_figure
@@ -116,6 +117,11 @@ def of_runs(runs: Sequence[Run]) -> Iterator[Figure]:
 def function_of(graph: str) -> Callable[..., go.Figure]:
     """The public figure that a graph shows."""
     return getattr(figures, graph.replace("-", "_"))
+
+
+def caption_of(graph: str) -> str:
+    """The sentence under a graph, the dashboard's own."""
+    return CAPTIONS[graph] if graph in CAPTIONS else DIAGNOSIS[graph.partition("-")[0]]
 
 
 def drawn(prefix: str, graph: str, rank: int, draw: Callable[[str], go.Figure], *, number: int | None = None) -> Figure:
