@@ -35,20 +35,24 @@ CAPTIONS = {
     ),
     "class-lwlrap": (
         "Classes sorted by their lwlrap. Bars that fall like 1/rank are what one fixed ranking for all clips gives: "
-        "the first classes look learned, and no class is tagged. Learned classes stand clear of that line."
+        "not one class is tagged, none is. In a true single-class collapse one bar is at 1, every other (of clips with "
+        "one label) at most ½, and they do not follow the line, since the ranking below the top still moves."
     ),
     "class-heatmap": (
-        "Each row is a class, each column an evaluation; bright is learned. In a collapse the rows keep whatever they "
-        "had from the first evaluations on: stripes that never change."
+        "Each row is a class, the best at the end on top; bright is ranked first in its clips, grey had no positive "
+        "clip. Learning lights up row after row. In a collapse one row is bright, the next ones fade as 1, ½, ⅓ and "
+        "the stripes no longer change."
     ),
     "class-shares": (
-        "How often each class is on top against how often it is true. In a single-class collapse one class takes "
-        "all clips; a net that learns keeps the two near each other."
+        "Bars are how common each class is among the labels, dots how often it has a clip's highest score. A net that "
+        "learns keeps its dots near the bars; in a collapse one dot stands near 100 % and the others lie at 0. One "
+        "fixed ranking looks the same here: the lwlrap by class tells the two apart."
     ),
     "localisation-map": (
         "The clip as the net gets it, and under it how much each frame counts for each class: true classes (●) first, "
         "then those that score highest; boxes are the sounds that are truly there. A net that localises is bright "
-        "inside the boxes; a collapsed map is one colour over all frames, the same for every class, or bright on padding."
+        "inside the boxes; a collapsed map is one colour over all frames, the same for every class, or bright on "
+        "padding."
     ),
     "map-growth": (
         "The map of one class at each recorded iteration, the clip's time upwards; dashed lines enclose the sound that "
@@ -60,16 +64,19 @@ CAPTIONS = {
         "Bars that look the same for every clip are a constant predictor."
     ),
     "compare-curves": (
-        "One colour a run, the same in every panel. A collapsed run leaves the others in the gradient panels first; "
-        "its score then stays at the constant level."
+        "Each run (or group) has one colour and dash in all panels. A collapsed run's RNN gradient falls orders of "
+        "magnitude below the others' and stays there, and its score stays at chance or the constant level. A band is "
+        "lowest to highest: of a group's runs, or of a long run's iterations."
     ),
     "compare-heatmaps": (
-        "The same colour means the same gradient norm in every panel: parts that are dark in one run and bright in "
-        "another are where the two differ."
+        "The same row is the same parameter and the same colour the same gradient norm in every run. A part that is "
+        "dark in one run and bright in another is where the first one died; grey is a parameter the run does not have, "
+        "or one without a gradient."
     ),
     "compare-classes": (
-        "lwlrap of each class in each run, the classes that differ most first. A class learned in one run only is a "
-        "long line."
+        "One row a class, one mark a run, the classes that differ most at the top with their difference at the right. "
+        "A long bar is a class that one run learned and another did not; a collapsed run's marks lie near zero for "
+        "nearly all classes."
     ),
     "compare-localisation-1": "The first run's maps of the clip at the cursor's iteration.",
     "compare-localisation-2": "The second run's maps of the same clip at the same iteration.",
@@ -112,16 +119,19 @@ def _number(value: float) -> str:
 
 DIAGNOSIS = {
     "findings": (
-        "Each bar is one thing that was found, from the iteration it began at to the last at which it held; the "
-        "cause stands first. In a collapse the bars reach the right edge and begin close to each other."
+        "Each bar is a finding, from the iteration it began to the last at which it held; the cause stands first, and "
+        "diamonds below say which part of the network stopped when. In a collapse a critical bar reaches the right "
+        "edge; a pale bar is over."
     ),
     "evidence": (
-        "The recorded signals that the finding rests on, with the value from which it counts and the iteration at "
-        "which it began."
+        "What this finding rests on: the signals its detector read, with the thresholds it held them to as dashed "
+        "lines; shaded is where it held, the dotted line is its onset. A collapse crosses its threshold there and "
+        "stays on the wrong side."
     ),
     "carried": (
-        "How much of the score is lost without each part, with a 95 % interval. An RNN near 0 in a run that scores "
-        "well is bypassed: the net has learned to do without it."
+        "The share of the score above the constant level that is lost when a part gives only its mean, or when a piece "
+        "of the input is shuffled or silenced, with 95 % intervals. An RNN whose whole interval lies below 20 % is "
+        "bypassed: the net learns around it."
     ),
 }
 """Captions of the Diagnosis page, by the first word of the graph's id."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -203,12 +204,10 @@ def _tone(one: Section) -> str:
 
 
 def _last(n_pieces: int, n_kept: int) -> str:
-    from .. import __version__
-
     when = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z")
     missing = n_pieces - n_kept
     left_out = f" {missing} of {n_pieces} figures and sounds are left out, to keep the page small." if missing else ""
-    return f"Written by flatline {__version__} on {when}.{left_out}"
+    return f"Written by flatline {version('flatline')} on {when}.{left_out}"
 
 
 def _begun(output: Path) -> Path:

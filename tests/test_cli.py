@@ -29,6 +29,8 @@ COMMANDS = (
     "ablate",
     "predict",
     "dashboard",
+    "compare",
+    "report",
     "runs",
     "demo",
     "data check",

@@ -29,6 +29,7 @@ GROUPS = {
     "head": "by head",
     "loss": "by loss",
     "seed": "over seeds",
+    "name": "by name (its number dropped)",
 }
 """Ways to put runs together; any other key of the recipe can stand in the address (by=learning_rate)."""
 

@@ -1,7 +1,7 @@
 """What every page of figures does: one callback a figure, from what the page asks for to what is drawn."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from ..addresses import Address, parse, run_path
 from ..figures.marks import marks_of
 from ..figures.theme import message, theme_named
 from ..judging import Judge
+from ..open_runs import OpenRuns
 from ..shell import AT, CLASS, CLIP, MAP, RECORDED, SCHEME, URL, ZOOM
 from .cards import Card, drawing
 from .cursor import newest_iteration
@@ -33,11 +34,12 @@ INPUTS = {
 
 def register(app: Dash, logs: Path, judge: Judge, cards: Sequence[Card]) -> None:
     """The callbacks of a page's figures."""
-    for card in cards:
-        _register(app, logs, judge, card)
+    opened = app.server.extensions.setdefault("flatline-runs", OpenRuns())
+    for rank, card in enumerate(cards):
+        _register(app, partial(drawn, card, logs, judge, opened=opened, rank=rank), card)
 
 
-def _register(app: Dash, logs: Path, judge: Judge, card: Card) -> None:
+def _register(app: Dash, drawn_of: Callable[[Address, dict[str, Any], str], go.Figure], card: Card) -> None:
     """The server draws, the browser puts the reader's view on what it shows."""
     inputs = {name: place for name, place in INPUTS.items() if name in card.asks}
 
@@ -55,7 +57,7 @@ def _register(app: Dash, logs: Path, judge: Judge, card: Card) -> None:
         address = parse(path or "/", search)
         if scheme is None or address is None or not address.names:  # the browser has not said yet; it will
             raise PreventUpdate
-        return drawn(card, logs, judge, address, asked, scheme)
+        return drawn_of(address, asked, scheme)
 
     app.clientside_callback(
         ClientsideFunction("flatline", "keep_view"),
@@ -72,16 +74,27 @@ def _register(app: Dash, logs: Path, judge: Judge, card: Card) -> None:
 
 
 def drawn(
-    card: Card, logs: Path, judge: Judge, address: Address, asked: Mapping[str, Any], scheme: str = "light"
+    card: Card,
+    logs: Path,
+    judge: Judge,
+    address: Address,
+    asked: Mapping[str, Any],
+    scheme: str = "light",
+    *,
+    opened: OpenRuns | None = None,
+    rank: int = 0,
 ) -> go.Figure:
     """A card's figure, or one that says why it cannot be drawn: one bad file must not take down the page.
 
-    asked : values by what a card asks for (`zoom` is [first, last] or None)
+    asked  : values by what a card asks for (`zoom` is [first, last] or None)
+    opened : the runs that are open already; None opens them for this figure alone
+    rank   : of the figures that wait for a run the one with the lowest is drawn next
     """
+    paths = [run_path(logs, name) or logs / name for name in address.names]
     try:
-        runs = [Run(run_path(logs, name) or logs / name) for name in address.names]
-        given = partial(card.draw, runs if address.page == "compare" else runs[0], scheme)
-        return given(**_keywords(card, runs, judge, address, asked))
+        with (opened or OpenRuns()).lent(paths, rank) as runs:
+            given = partial(card.draw, runs if address.page == "compare" else runs[0], scheme)
+            return given(**_keywords(card, runs, judge, address, asked))
     except Exception as error:
         return message("", reason(error, card.graph), theme_named(scheme))
 

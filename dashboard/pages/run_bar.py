@@ -106,7 +106,10 @@ def status_of(path: Path) -> str:
 def _is_open(judge: Judge, path: Path) -> bool:
     """Whether more may come soon: the run trains, or is being judged."""
     status = status_of(path)
-    return status == "running" or (status != "gone" and judge.summary(path) is None)
+    if status in ("running", "gone"):
+        return status == "running"
+    summary = judge.summary(path)
+    return summary is None or not summary.get("is_current", True)
 
 
 def bar(logs: Path, judge: Judge, address: Address) -> Any:
@@ -145,8 +148,8 @@ def _verdict(judge: Judge, path: Path, status: str) -> list[Any]:
     summary = judge.summary(path)
     if status == "gone" or summary is None:
         words = "" if status == "gone" else "being judged …"
-        return [dmc.Text(words, size="sm", c="dimmed", id="verdict")]
-    return [link(_badge(summary), run_address(path.name, "diagnosis"), id="verdict", className="page-link plain")]
+        return [dmc.Text(words, size="sm", c="dimmed", id="run-verdict")]
+    return [link(_badge(summary), run_address(path.name, "diagnosis"), id="run-verdict", className="page-link plain")]
 
 
 def _badge(summary: dict[str, Any]) -> dmc.Badge:

@@ -54,7 +54,7 @@ def test_every_page_draws_all_its_figures(open_page, logs, page_name):
 @pytest.mark.parametrize("run", ["own-loop", "empty", "gaps", "broken"])
 def test_a_run_that_lacks_something_says_so_without_an_error(open_page, logs, run, page_name):
     page = open_page(logs, f"/run/{run}/{page_name}")
-    page.locator("#page > *").first.wait_for()
+    page.locator("#page .card").first.wait_for()
     page.wait_for_load_state("networkidle")
 
 
@@ -62,7 +62,7 @@ def test_the_diagnosis_says_what_died_and_what_to_do(open_page, logs):
     page = open_page(logs, "/run/story%20double.sigmoid/diagnosis")
     wait_for(page, "findings-timeline")
     assert "collapsed" in page.locator("#diagnosis-words").inner_text()
-    assert "collapsed" in page.locator("#verdict").inner_text()
+    assert "collapsed" in page.locator("#run-verdict").inner_text()
 
 
 def test_tabs_keep_the_cursor_and_the_zoom(open_page, logs):
