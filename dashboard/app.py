@@ -24,6 +24,9 @@ RUN_LAYOUTS: dict[str, Callable[[Run], Any]] = {
     "diagnosis": diagnosis.layout,
 }
 
+PRELOADED = '<link rel="preload" as="script" href="/_dash-component-suites/plotly/package_data/plotly.min.js">'
+"""Five megabytes that Dash asks for only when the first page with a figure is there."""
+
 
 def create_app(logs: Path, judge: Judge | None = None) -> Dash:
     """The dashboard over the runs in a folder; everything it serves lies on this machine.
@@ -38,7 +41,8 @@ def create_app(logs: Path, judge: Judge | None = None) -> Dash:
         title="Flatline",
         update_title="",
         serve_locally=True,
-        index_string=shell.INDEX,
+        index_string=shell.INDEX.replace("{%css%}", f"{{%css%}}{PRELOADED}"),
+        assets_ignore=r"^report\.",  # of reports alone, and their style makes every change of a page slow
         suppress_callback_exceptions=True,  # pages come in by address, so their parts are not there at the start
     )
     listing = Listing(logs)
