@@ -50,7 +50,7 @@ def summarise(run: Run) -> dict[str, Any]:
     Returns `mark` and `flatline` (what it was judged from and by), `iterations`, `seconds` that judging took, `status`,
     `diagnosis` (as `flatline diagnose --json`, with `variant`, `where`, `is_active` and `do` of each finding), `cause`
     (its `means`, `do`, `pro`, `contra`, `explains`, `beside`; None without one), `sentences`, `onsets` and their
-    `order` in words, and `gradient`: log10 of the lowest total gradient norm of each of about 40 bins, None where none
+    `order` in words, and `gradient`: log10 of the RNN's lowest gradient norm of each of about 40 bins, None where none
     was recorded, NO_GRADIENT where it was 0.
     Raises FlatlineError for a log that cannot be read.
     """
@@ -167,16 +167,27 @@ def _cause(diagnosis: Diagnosis) -> dict[str, Any] | None:
 
 
 def gradient_curve(run: Run, points: int = CURVE_POINTS) -> list[float | None]:
-    """(bin,) log10 of the lowest total gradient norm of each bin of iterations; None where none was recorded.
+    """(bin,) log10 of the lowest gradient norm of each bin of iterations: of the RNN, of a net without one of all of it.
+
+    The RNN's, since the head of a collapsed net goes on having a gradient. None where none was recorded.
 
     points : bins, at most
     """
-    if "gradient_norm_total" not in run.columns:
-        return []
-    lowest = run.window("gradient_norm_total", points=points)["min"].to_numpy(dtype=np.float64)[:, 0]
+    lowest = _lowest_of_rnn(run, points)
+    if not np.isfinite(lowest).any() and "gradient_norm_total" in run.columns:
+        lowest = run.window("gradient_norm_total", points=points)["min"].to_numpy(dtype=np.float64)[:, 0]
     with np.errstate(divide="ignore", invalid="ignore"):
         values = np.maximum(np.log10(lowest), NO_GRADIENT)
     return [round(float(value), 3) if np.isfinite(value) else None for value in values]
+
+
+def _lowest_of_rnn(run: Run, points: int) -> np.ndarray:
+    """(bin,) root of the sum of the squares of its parameters' lowest norms; NaN where it has none."""
+    names = [name for name, part in run.parts.items() if part == "rnn"]
+    if not names or "gradient_norm" not in run.columns:
+        return np.full(1, np.nan)
+    norms = run.window("gradient_norm", points=points)["min"]["gradient_norm"][names].to_numpy(dtype=np.float64)
+    return np.where(np.isnan(norms).all(axis=1), np.nan, np.sqrt(np.nansum(norms**2, axis=1)))
 
 
 def lines(paths: Iterable[str]) -> Iterable[str]:

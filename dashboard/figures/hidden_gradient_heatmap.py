@@ -94,7 +94,11 @@ def hidden_gradient_heatmap_figure(
     figure = blank(title, chosen, revision)
     figure.add_traces([_heatmap(binned, width)])
     figure.update_layout(
-        xaxis={"title": {"text": "iteration"}, "showgrid": False},
+        xaxis={
+            "title": {"text": "iteration"},
+            "showgrid": False,
+            "autorangeoptions": {"include": [float(norms.index[0]) - 0.5, float(norms.index[-1]) + 0.5]},  # as others
+        },
         yaxis={
             "title": {"text": f"frame bin of {norms.shape[1]}, early at the bottom"},
             "range": [-0.5, norms.shape[1] - 0.5],

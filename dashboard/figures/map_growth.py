@@ -11,7 +11,7 @@ from ...runs.kept_clips import Event, KeptClip
 from ...runs.maps import reader_of
 from ...runs.run import Run
 from .lines import joined
-from .localisation_map import HOW_TO_RECORD, KINDS, kept_or_why, order, scores_at
+from .localisation_map import HOW_TO_RECORD, kept_or_why, order, scores_at
 from .marks import Mark, add_marks
 from .theme import HEATMAP_COLOURS, blank, message, note, theme_named
 
@@ -81,7 +81,6 @@ def _of_run(
         clip_name=clip,
         class_name=class_name,
         map_name=name,
-        kind=(run.info.get("maps") or {}).get(name, ""),
         recorded=len(recorded),
         missing=missing,
         marks=marks,
@@ -97,7 +96,6 @@ def map_growth_figure(
     clip_name: str | None = None,
     class_name: str = "",
     map_name: str = "",
-    kind: str = "",
     recorded: int | None = None,
     missing: str = "",
     marks: Sequence[Mark] = (),
@@ -146,9 +144,8 @@ def map_growth_figure(
         _add_truth(figure, [event for event in clip.events or () if event.label == class_name])
         _add_padding(figure, clip)
     add_marks(figure, marks, chosen)
-    heading = joined(map_name, KINDS.get(kind, kind))
-    count = f"{len(growth):,} of {recorded or len(growth):,} recorded maps, each drawn half-way to the next"
-    return note(figure, joined(heading, missing, count))
+    count = f"{len(growth):,} of {recorded or len(growth):,} recorded maps"
+    return note(figure, joined(map_name, missing, count))
 
 
 def within(iterations: np.ndarray, first: int | None, last: int | None) -> np.ndarray:

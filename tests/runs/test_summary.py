@@ -74,15 +74,28 @@ def test_a_run_with_nothing_wrong_has_no_cause(tmp_path):
     assert summary["order"] == ""
 
 
-def test_the_curve_is_the_lowest_gradient_of_each_bin(run):
-    curve = gradient_curve(run)
-    lowest = [math.log10(0.1 + 0.001 * first) for first in range(0, 120, 3)]
-    assert curve == pytest.approx(lowest, abs=1e-3)
+def test_the_curve_is_the_lowest_gradient_of_the_rnn_in_each_bin(tmp_path):
+    log = RunLog(tmp_path / "mine", {"parameters": ["a", "b", "c"], "parameter_parts": ["rnn", "rnn", "head"]})
+    for iteration in range(120):
+        log.append({"iteration": iteration, "gradient_norm": np.array([3.0, 4.0, 9.0]) * (1 + iteration)})
+    log.close()
+    expected = [math.log10(5 * (1 + first)) for first in range(0, 120, 3)]
+    assert gradient_curve(ReadOnce(tmp_path / "mine")) == pytest.approx(expected, abs=1e-3)
+
+
+def test_without_an_rnn_the_curve_is_of_the_whole_net(tmp_path):
+    log = RunLog(tmp_path / "mine", {"parameters": ["a"], "parameter_parts": ["head"]})
+    for iteration in range(120):
+        log.append({"iteration": iteration, "gradient_norm_total": 0.1 + 0.001 * iteration})
+    log.close()
+    expected = [math.log10(0.1 + 0.001 * first) for first in range(0, 120, 3)]
+    assert gradient_curve(ReadOnce(tmp_path / "mine")) == pytest.approx(expected, abs=1e-3)
 
 
 def test_a_gradient_of_zero_and_one_that_was_not_recorded_are_told_apart(tmp_path):
-    recorded(tmp_path / "zero", 10, gradient_norm_total=0.0)
-    recorded(tmp_path / "none", 10, gradient_norm_total=math.nan)
+    nothing = {"gradient_norm": np.full(2, np.nan), "gradient_norm_total": math.nan}
+    recorded(tmp_path / "zero", 10, gradient_norm=np.zeros(2))
+    recorded(tmp_path / "none", 10, **nothing)
     assert gradient_curve(ReadOnce(tmp_path / "zero")) == [NO_GRADIENT] * 10
     assert gradient_curve(ReadOnce(tmp_path / "none")) == [None] * 10
 
