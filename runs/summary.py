@@ -167,7 +167,7 @@ def _cause(diagnosis: Diagnosis) -> dict[str, Any] | None:
 
 
 def gradient_curve(run: Run, points: int = CURVE_POINTS) -> list[float | None]:
-    """(bin,) log10 of the lowest gradient norm of each bin of iterations: of the RNN, of a net without one of all of it.
+    """(bin,) log10 of the lowest gradient norm of each bin of iterations: of the RNN, or of all where there is none.
 
     The RNN's, since the head of a collapsed net goes on having a gradient. None where none was recorded.
 
