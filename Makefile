@@ -46,7 +46,7 @@ format: $(VENV)/installed-dev
 	$(BIN)/ruff format .
 
 screenshots: $(VENV)/installed-test chromium
-	$(BIN)/python -m flatline.dashboard.screenshots logs docs/images --widths 1280 --runs story-double-sigmoid story-published
+	$(BIN)/python -m flatline.dashboard.screenshots logs docs/images --widths 1280 --schemes light --runs story-double-sigmoid story-published
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -56,7 +56,10 @@ _VERDICT = _coloured(
 SELECTION = {"mode": "multiRow", "enableClickSelection": False, "headerCheckbox": False}
 """Runs are marked by their boxes, for a comparison."""
 
-CURVE = "Gradient norm of the RNN (of all, without one) from the first iteration to the last, the lowest of each bin, on a logarithmic scale."
+CURVE = (
+    "Gradient norm of the RNN (of all, without one) from the first iteration to the last, the lowest of each bin, on a "
+    "logarithmic scale."
+)
 
 _LEVEL = _coloured({"params.data.at_constant_level === true": BAD, "params.data.at_constant_level === false": GOOD})
 
