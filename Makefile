@@ -10,7 +10,7 @@ retry = for attempt in 1 2 3; do $(1) && break; \
 	if [ $$attempt = 3 ]; then echo "gave up after 3 tries: $(1)" >&2; exit 1; fi; sleep $$((attempt * 5)); done
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: demo quick-demo test story bench zoo soak lint typecheck format screenshots clean
+.PHONY: demo quick-demo test story bench zoo soak lint typecheck format screenshots figures clean
 
 demo: $(VENV)/installed
 	$(BIN)/flatline demo
@@ -47,6 +47,10 @@ format: $(VENV)/installed-dev
 
 screenshots: $(VENV)/installed-test chromium
 	$(BIN)/python -m flatline.dashboard.screenshots logs docs/images --widths 1280 --schemes light --runs story-double-sigmoid story-published
+
+figures: $(VENV)/installed-test chromium
+	$(BIN)/python -m flatline.dashboard.figure_pictures logs/story-double-sigmoid logs/story-published docs/images/figures
+	$(BIN)/python -m flatline.dashboard.figure_table docs/figures.md
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
