@@ -4,7 +4,7 @@
   const keep = () => window.dash_clientside.no_update;
   const state = { at: null, last: 1, newest: 0, evaluations: [], zoom: null, clip: null, class: null, map: null };
   const KEPT = ["clip", "class", "map"];
-  let waiting = null;
+  let waiting = null; // a move that the figures have not been told of yet
 
   const standing = () => (state.at === null ? state.newest : state.at);
 
@@ -12,6 +12,8 @@
     const query = new URLSearchParams(new URL(href || window.location.href).search);
     const whole = (name) => (/^\d+$/.test(query.get(name) || "") ? Number(query.get(name)) : null);
     const [first, last] = [whole("from"), whole("to")];
+    clearTimeout(waiting); // the way here took the move along
+    waiting = null;
     state.at = whole("iteration");
     state.zoom = first !== null && last !== null && last > first ? [first, last] : null;
     for (const name of KEPT) state[name] = query.get(name);
@@ -35,7 +37,8 @@
     return (/[?&]runs=([^&]*)/.exec(window.location.search) || ["", ""])[1];
   }
 
-  function write_address(at, zoom, clip, chosen, map) {
+  function write_address(stood, zoom, clip, chosen, map) {
+    const at = waiting === null ? stood : state.at; // moved on since: the rest of what it says holds
     stale({ iteration: state.at !== at, zoom: false, clip: state.clip !== clip, class: state.class !== chosen, map: state.map !== map });
     Object.assign(state, { at: at ?? null, zoom: zoom ?? null, clip: clip ?? null, class: chosen ?? null, map: map ?? null });
     const words = query();
@@ -54,7 +57,7 @@
   }
 
   function place_cursor(at, cursor) {
-    state.at = at ?? null;
+    if (waiting === null) state.at = at ?? null;
     if (!cursor) return [keep(), keep(), keep(), keep()];
     Object.assign(state, { last: Math.max(1, cursor.last), newest: cursor.newest, evaluations: cursor.evaluations });
     draw();
@@ -74,8 +77,12 @@
     draw();
     set("iteration", { value: to });
     set("iteration-number", { value: to });
+    const at = state.at;
     clearTimeout(waiting);
-    waiting = setTimeout(() => set("at", { data: state.at }), rest);
+    waiting = setTimeout(() => {
+      waiting = null;
+      set("at", { data: at });
+    }, rest);
   }
 
   function evaluation(step) {

@@ -35,15 +35,15 @@
 
   // A new figure with the axes where the reader has put them. Plotly's own uirevision would do it, but Dash 4.4 hands a
   // zoomed figure to Plotly a second time, which takes the zoom for the figure's own.
-  function keep_view(figure, id, zoom) {
+  function with_view(figure, id) {
     const card = cardOf(id);
     card?.classList.remove("stale");
-    if (!figure) return keep();
     fit(id, figure.layout.height);
     const shown = document.querySelector(`#${id} .js-plotly-plot`);
     const old = shown && shown.layout;
     const same = old && old.uirevision && old.uirevision === figure.layout.uirevision;
     const byIteration = card?.dataset.axis === "iteration";
+    const zoom = zoom_of_address();
     const layout = { ...figure.layout };
     for (const name of axes(layout)) {
       if (byIteration && name.startsWith("x")) {
@@ -56,6 +56,41 @@
       }
     }
     return { ...figure, layout };
+  }
+
+  // As it is now: a figure may have waited since it came.
+  function zoom_of_address() {
+    const query = new URLSearchParams(window.location.search);
+    return query.has("from") && query.has("to") ? [Number(query.get("from")), Number(query.get("to"))] : null;
+  }
+
+  // Figures that come together are put on the page one a frame: the first is seen at once, not with the last.
+  const newest = {};
+  let turn = Promise.resolve();
+
+  function keep_view(figure, id) {
+    if (!figure) {
+      cardOf(id)?.classList.remove("stale");
+      return keep();
+    }
+    const mine = (newest[id] = {});
+    const shown = turn.then(() => placed(id)).then(() => (newest[id] === mine ? with_view(figure, id) : keep()));
+    turn = shown.then(frame, frame);
+    return shown;
+  }
+
+  // A tab that is not seen has no frames.
+  const frame = () =>
+    new Promise((done) => {
+      window.requestAnimationFrame(() => setTimeout(done));
+      setTimeout(done, 100);
+    });
+
+  // Until there is a plot to put the figure into (Plotly itself may still be on its way), or the page has gone.
+  async function placed(id) {
+    for (let frames = 0; frames < 600 && cardOf(id) && !document.querySelector(`#${id} .js-plotly-plot`); frames += 1) {
+      await frame();
+    }
   }
 
   // Every axis of iterations of a page shows the same stretch: what one figure is zoomed to, all are.
