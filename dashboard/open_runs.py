@@ -16,7 +16,7 @@ from pathlib import Path
 from ..runs.places import is_remote
 from ..runs.run import Run
 
-MOST = 3
+MOST = 2
 """Runs that stay open, the longest unused closed first: what each has read may be a hundred megabytes; ours."""
 
 
