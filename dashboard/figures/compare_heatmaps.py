@@ -1,14 +1,13 @@
 """Gradient norms of several runs as heatmaps beside each other, on one colour scale and one axis of iterations."""
 
 from collections.abc import Mapping, Sequence
-from itertools import groupby
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
 from ...runs.run import Run
-from .gradient_heatmap import MOST_NAMES, colourbar, data_flow_order, figure_height, log_norms, shortened
+from .gradient_heatmap import MOST_NAMES, colourbar, data_flow_order, figure_height, log_norms, part_marks, shortened
 from .groups import cut, labelled
 from .lines import joined
 from .sampling import COLUMNS, min_binned
@@ -144,7 +143,7 @@ def _lay_out(figure: go.Figure, labels: Sequence[str], rows: list[str], parts: M
                 },
             }
         )
-    shapes, part_names = _part_marks([parts.get(row, "other") for row in rows], theme)
+    shapes, part_names = part_marks([parts.get(row, "other") for row in rows], theme, "paper")
     named = rows[:: -(-len(rows) // MOST_NAMES)]
     figure.update_layout(
         yaxis={
@@ -163,23 +162,6 @@ def _lay_out(figure: go.Figure, labels: Sequence[str], rows: list[str], parts: M
         margin={"r": RIGHT_PX, "t": 76},
         **axes,
     )
-
-
-def _part_marks(row_parts: list[str], theme: Theme) -> tuple[list[dict], list[dict]]:
-    """Shapes and names: a coloured bar beside each part's rows, what it is called, and a gap between the parts."""
-    shapes, names, start = [], [], 0
-    for part, group in groupby(row_parts):
-        end = start + len(list(group))
-        colour = theme.parts.get(part, theme.muted)
-        bar = {"xref": "paper", "xsizemode": "pixel", "xanchor": 1, "x0": 4, "x1": 9, "line": {"width": 0}}
-        shapes.append({"type": "rect", "y0": start - 0.5, "y1": end - 0.5, "fillcolor": colour, "name": part, **bar})
-        place = {"xref": "paper", "x": 1, "xanchor": "left", "xshift": 14, "y": (start + end - 1) / 2, "yref": "y"}
-        names.append({"text": f"<b>{part}</b>", "font": {"color": colour, "size": 12}, "name": part, **place})
-        if start:
-            gap = {"xref": "paper", "x0": 0, "x1": 1, "y0": start - 0.5, "y1": start - 0.5}
-            shapes.append({"type": "line", "line": {"color": theme.paper, "width": 3}, **gap})
-        start = end
-    return shapes, names
 
 
 def _absent(norms: Mapping[str, pd.DataFrame], rows: list[str]) -> str:

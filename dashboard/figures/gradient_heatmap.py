@@ -63,7 +63,8 @@ def gradient_heatmap_figure(
     figure = blank(TITLE, chosen, revision, height=figure_height(len(rows)))
     figure.add_traces([_heatmap(binned, width)])
     _axes(figure, rows, chosen)
-    _part_labels(figure, [parts[row] for row in rows if row in parts], chosen)
+    shapes, names = part_marks([parts[row] for row in rows if row in parts], chosen)
+    figure.update_layout(shapes=shapes, annotations=names)
     note(figure, joined(_missing(binned), drawn_note(len(binned), width, iterations)))
     return add_marks(figure, marks, chosen)
 
@@ -172,8 +173,12 @@ def _axes(figure: go.Figure, rows: list[str], theme: Theme) -> None:
     )
 
 
-def _part_labels(figure: go.Figure, row_parts: list[str], theme: Theme) -> None:
-    """A coloured bar and a name beside each part's rows, and a gap between the parts."""
+def part_marks(row_parts: Sequence[str], theme: Theme, across: str = "x domain") -> tuple[list[dict], list[dict]]:
+    """Shapes and names beside rows: a coloured bar and a name by part, and a gap between the parts.
+
+    row_parts : part of the network by row
+    across    : what the gaps go across, a reference of Plotly's: one panel, or "paper" for all
+    """
     shapes, names, start = [], [], 0
     for part, group in groupby(row_parts):
         end = start + len(list(group))
@@ -183,10 +188,10 @@ def _part_labels(figure: go.Figure, row_parts: list[str], theme: Theme) -> None:
         place = {"xref": "paper", "x": 1, "xanchor": "left", "xshift": 14, "y": (start + end - 1) / 2, "yref": "y"}
         names.append({"text": f"<b>{part}</b>", "font": {"color": colour, "size": 12}, "name": part, **place})
         if start:
-            gap = {"xref": "x domain", "x0": 0, "x1": 1, "y0": start - 0.5, "y1": start - 0.5}
+            gap = {"xref": across, "x0": 0, "x1": 1, "y0": start - 0.5, "y1": start - 0.5}
             shapes.append({"type": "line", "line": {"color": theme.paper, "width": 3}, **gap})
         start = end
-    figure.update_layout(shapes=shapes, annotations=names)
+    return shapes, names
 
 
 def drawn_note(columns: int, width: int, iterations: int) -> str:
