@@ -9,7 +9,7 @@ from dash import Dash, Input, Output
 from ..runs.listing import Listing
 from ..runs.places import place
 from ..runs.run import Run
-from . import audio, shell
+from . import audio, memory, shell
 from .addresses import parse, run_path
 from .judging import Judge
 from .pages import attribution, classes, compare, diagnosis, localisation, run_bar, runs, unknown, vitals
@@ -90,6 +90,7 @@ def serve(logs: Path, host: str = "127.0.0.1", port: int = 8050, ready: Callable
     ready : called with the address once the port is the server's
     Raises FlatlineError if the port cannot be had.
     """
+    memory.spare()
     judge = Judge(logs)
     app = create_app(logs, judge)
     try:
