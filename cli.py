@@ -40,6 +40,7 @@ def _joined(argv: list[str]) -> list[str]:
 def parser() -> argparse.ArgumentParser:
     """Every command with its options."""
     from . import __version__
+    from .cli_attribution import add_attribution
     from .cli_reading import add_reading
 
     top = argparse.ArgumentParser(prog="flatline", description="Find out why a recurrent network stopped learning.")
@@ -49,6 +50,7 @@ def parser() -> argparse.ArgumentParser:
     _add_ablate(commands)
     _add_dashboard(commands)
     add_reading(commands)
+    add_attribution(commands)
     _add_data(commands)
     return top
 
