@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qsl, quote, unquote
 
+from ..diagnostics.errors import RunError
+
 HOME = "/"
 
 RUN_PAGES = ("vitals", "classes", "localisation", "attribution", "diagnosis")
@@ -82,3 +84,14 @@ def run_path(logs: Path, name: str | None) -> Path | None:
         return None
     path = logs / name
     return path if path.is_dir() else None
+
+
+def run_folder(logs: Path, name: str | None) -> Path:
+    """The same folder.
+
+    Raises RunError if there is none: whatever is drawn of a run, only runs directly under `logs` are.
+    """
+    path = run_path(logs, name)
+    if path is None:
+        raise RunError(f"there is no run named {name!r} under {logs}; it may have been deleted or renamed")
+    return path

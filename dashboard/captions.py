@@ -2,6 +2,13 @@
 
 from collections.abc import Mapping
 
+EVIDENCE = (
+    "What this finding rests on: the signals its detector read, with the thresholds it held them to as dashed "
+    "lines; shaded is where it held, the dotted line is its onset. A collapse crosses its threshold there and "
+    "stays on the wrong side."
+)
+"""Caption of the figures of what a finding rests on."""
+
 CAPTIONS = {
     "gradient-heatmap": (
         "Each row is a parameter in the order a clip meets it, each column a few iterations; bright rows learn, dark "
@@ -63,6 +70,17 @@ CAPTIONS = {
         "What the net says of this clip at this evaluation, highest first; true labels are coloured, with their rank. "
         "Bars that look the same for every clip are a constant predictor."
     ),
+    "findings-timeline": (
+        "Each bar is a finding, from the iteration it began to the last at which it held; the cause stands first, and "
+        "diamonds below say which part of the network stopped when. In a collapse a critical bar reaches the right "
+        "edge; a pale bar is over."
+    ),
+    **dict.fromkeys(("evidence-1", "evidence-2", "evidence-3", "evidence-4"), EVIDENCE),
+    "carried-share": (
+        "The share of the score above the constant level that is lost when a part gives only its mean, or when a piece "
+        "of the input is shuffled or silenced, with 95 % intervals. An RNN whose whole interval lies below 20 % is "
+        "bypassed: the net learns around it."
+    ),
     "compare-curves": (
         "Each run (or group) has one colour and dash in all panels. A collapsed run's RNN gradient falls orders of "
         "magnitude below the others' and stays there, and its score stays at chance or the constant level. A band is "
@@ -78,8 +96,11 @@ CAPTIONS = {
         "A long bar is a class that one run learned and another did not; a collapsed run's marks lie near zero for "
         "nearly all classes."
     ),
-    "compare-localisation-1": "The first run's maps of the clip at the cursor's iteration.",
-    "compare-localisation-2": "The second run's maps of the same clip at the same iteration.",
+    **dict.fromkeys(
+        ("compare-localisation-1", "compare-localisation-2"),
+        "The maps of one clip at one iteration in the first two runs; what has the same name has the same scale. A map "
+        "that is even in one run and bright at the sounds in the other is where the two differ.",
+    ),
 }
 """Captions by graph id."""
 
@@ -115,23 +136,3 @@ def not_finite_alert(since: Mapping[str, int]) -> str:
 
 def _number(value: float) -> str:
     return "unknown" if value != value else f"{value:.3f}"
-
-
-DIAGNOSIS = {
-    "findings": (
-        "Each bar is a finding, from the iteration it began to the last at which it held; the cause stands first, and "
-        "diamonds below say which part of the network stopped when. In a collapse a critical bar reaches the right "
-        "edge; a pale bar is over."
-    ),
-    "evidence": (
-        "What this finding rests on: the signals its detector read, with the thresholds it held them to as dashed "
-        "lines; shaded is where it held, the dotted line is its onset. A collapse crosses its threshold there and "
-        "stays on the wrong side."
-    ),
-    "carried": (
-        "The share of the score above the constant level that is lost when a part gives only its mean, or when a piece "
-        "of the input is shuffled or silenced, with 95 % intervals. An RNN whose whole interval lies below 20 % is "
-        "bypassed: the net learns around it."
-    ),
-}
-"""Captions of the Diagnosis page, by the first word of the graph's id."""

@@ -25,6 +25,9 @@ LEAST_PAUSE_S = 5.0
 STORE_PAUSE_S = 30.0
 """The same for a run in a store, where each look is a request; ours."""
 
+FAILED_PAUSE_S = 60.0
+"""The same for a run that could not be judged, for lack of memory perhaps; ours."""
+
 PAUSE_FACTOR = 20.0
 """Times what judging took that a run under way is left alone: a twentieth of one core at most; ours."""
 
@@ -39,12 +42,15 @@ ROW_KEYS = ("verdict", "cause", "iterations")
 
 @dataclass(frozen=True)
 class _Known:
-    """What judging a run came to. seconds : it took; at : when it was done (monotonic)."""
+    """What judging a run came to. seconds : it took; at : when it was done (monotonic); failed : it could
+    not be judged.
+    """
 
     mark: str
     text: str
     seconds: float
     at: float
+    failed: bool = False
 
 
 class Judge:
@@ -135,8 +141,10 @@ class Judge:
         """Whether a run that was judged is to be judged again: something is new, and it was left alone long enough."""
         if is_remote(run):
             pause = max(STORE_PAUSE_S, PAUSE_FACTOR * known.seconds)
-        elif known.mark == mark:
+        elif known.mark == mark and not known.failed:
             return False
+        elif known.failed:
+            pause = FAILED_PAUSE_S
         elif is_locked(run):
             pause = max(LEAST_PAUSE_S, PAUSE_FACTOR * known.seconds)
         else:
@@ -188,7 +196,9 @@ class Judge:
 
     def _keep(self, run: Path, mark: str, text: str, seconds: float) -> None:
         with self._changed:
-            self._known[run] = _Known(_mark_of(text) or mark, text, seconds, time.monotonic())
+            self._known[run] = _Known(
+                _mark_of(text) or mark, text, seconds, time.monotonic(), "error" in json.loads(text)
+            )
             self._known.move_to_end(run)
             while len(self._known) > MOST_KEPT:
                 self._known.popitem(last=False)

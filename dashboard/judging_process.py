@@ -82,7 +82,7 @@ class JudgingProcess:
             is_new = self._child is None or self._child.poll() is not None
             if self._child is None or is_new:
                 self._child = subprocess.Popen(
-                    [sys.executable, "-m", "flatline.runs.summary", "-"],
+                    [sys.executable, "-P", "-m", "flatline.runs.summary", "-"],  # -P: nor a user's own random.py
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     text=True,

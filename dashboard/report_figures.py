@@ -13,7 +13,8 @@ import plotly.graph_objects as go
 from ..diagnostics.errors import FlatlineError
 from ..runs.run import Run
 from . import figures
-from .captions import CAPTIONS, DIAGNOSIS
+from .captions import CAPTIONS
+from .captions import EVIDENCE as OF_EVIDENCE
 from .figures.marks import marks_of
 from .figures.theme import HEIGHT, message, theme_named
 from .report_pieces import Piece, packed_figure
@@ -49,7 +50,7 @@ WIDE = {
 """Graphs that take the page's whole width."""
 
 MOST_EVIDENCE = 6
-"""Findings whose signals are drawn, as in the dashboard; the others stand in the table."""
+"""Findings whose signals are drawn, the worst first; the others stand in the table."""
 
 COMPARED, TIMELINE, VITAL, CLASS, CLIP, EVIDENCE, MORE_CLIPS = range(7)
 """Ranks: what is left out last comes first."""
@@ -121,7 +122,7 @@ def function_of(graph: str) -> Callable[..., go.Figure]:
 
 def caption_of(graph: str) -> str:
     """The sentence under a graph, the dashboard's own."""
-    return CAPTIONS[graph] if graph in CAPTIONS else DIAGNOSIS[graph.partition("-")[0]]
+    return CAPTIONS.get(graph, OF_EVIDENCE)
 
 
 def drawn(prefix: str, graph: str, rank: int, draw: Callable[[str], go.Figure], *, number: int | None = None) -> Figure:

@@ -85,11 +85,11 @@ def controls() -> html.Div:
     return html.Div(
         [
             dmc.Text("Iteration", size="sm", fw=600),
-            _step("«", "previous-evaluation", "Previous evaluation (Page Down)"),
+            _step("«", "previous-evaluation", "Previous evaluation (Shift and Page Down)"),
             _step("‹", "previous-iteration", "One iteration back (←; with Shift, ten)"),
             html.Div(dmc.Slider(id=ITERATION, min=0, max=1, value=0, updatemode="drag", size="sm"), className="slide"),
             _step("›", "next-iteration", "One iteration on (→; with Shift, ten)"),
-            _step("»", "next-evaluation", "Next evaluation (Page Up)"),
+            _step("»", "next-evaluation", "Next evaluation (Shift and Page Up)"),
             dmc.NumberInput(id=NUMBER, min=0, value=0, w=110, size="xs", hideControls=True, debounce=300),
             html.Button("show all", id="unzoom", className="step", title="Back to all iterations", hidden=True),
             _choice(CLIP, "Clip", "clip-choice", "the first pinned"),

@@ -174,10 +174,13 @@
     " ": () => (sound().paused ? sound().play() : sound().pause()),
   };
 
+  const PAGING = ["PageDown", "PageUp", "Home", "End"];
+
   function isFor(event) {
     if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return false;
     if (event.target.closest("input, textarea, select, [role=slider], [contenteditable], .ag-root, audio")) return false;
-    if (event.key === " ") return Boolean(sound()) && !event.target.closest("button, a");
+    if (event.key === " ") return Boolean(sound()?.getAttribute("src")) && !event.target.closest("button, a");
+    if (PAGING.includes(event.key) && !event.shiftKey) return false; // they move the page, for those who read by keys
     return KEYS[event.key] && document.getElementById("controls")?.hidden === false;
   }
 

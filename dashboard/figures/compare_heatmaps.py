@@ -11,7 +11,7 @@ from .gradient_heatmap import MOST_NAMES, colourbar, data_flow_order, figure_hei
 from .groups import cut, labelled
 from .lines import joined
 from .sampling import COLUMNS, min_binned
-from .theme import HEATMAP_COLOURS, Theme, blank, message, note, theme_named
+from .theme import HEATMAP_COLOURS, VALUES, Theme, blank, message, note, theme_named
 from .windows import binned_of
 
 TITLE = "Gradient norm by parameter, side by side"
@@ -102,6 +102,7 @@ def _heatmap(binned: pd.DataFrame, width: int, label: str, low: int, high: int, 
         y=list(binned.columns),
         z=np.clip(logs, low, high),
         customdata=norms,
+        meta=VALUES,
         name=label,
         coloraxis="coloraxis",
         hoverongaps=False,

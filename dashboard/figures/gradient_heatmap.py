@@ -11,7 +11,7 @@ from ...runs.run import Run
 from .lines import joined
 from .marks import Mark, add_marks
 from .sampling import COLUMNS, min_binned
-from .theme import HEATMAP_COLOURS, PART_ORDER, Theme, blank, message, note, theme_named
+from .theme import HEATMAP_COLOURS, PART_ORDER, VALUES, Theme, blank, message, note, theme_named
 from .windows import binned_of
 
 TITLE = "Gradient norm by parameter"
@@ -122,6 +122,7 @@ def _heatmap(binned: pd.DataFrame, width: int) -> go.Heatmap:
         y=list(binned.columns),
         z=np.clip(logs, low, high),
         customdata=norms,
+        meta=VALUES,
         name="gradient norm",
         zmin=low,
         zmax=high,

@@ -13,7 +13,7 @@ from .gradient_heatmap import colourbar, drawn_note, log_norms
 from .lines import joined
 from .marks import Mark, add_marks
 from .sampling import COLUMNS, min_binned
-from .theme import HEATMAP_COLOURS, blank, message, note, theme_named
+from .theme import HEATMAP_COLOURS, VALUES, blank, message, note, theme_named
 from .windows import binned_of
 
 TITLE = "Gradient at the hidden state of each frame"
@@ -129,6 +129,7 @@ def _heatmap(binned: pd.DataFrame, width: int) -> go.Heatmap:
         y=np.arange(len(norms)),
         z=np.clip(logs, low, high),
         customdata=norms,
+        meta=VALUES,
         name="hidden gradient",
         zmin=low,
         zmax=high,

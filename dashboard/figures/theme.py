@@ -22,6 +22,9 @@ MESSAGE_WIDTH = 64
 HEATMAP_COLOURS = "Viridis"
 """Safe for colour-blind readers, dark is low; it holds no grey, which is kept for what was not recorded."""
 
+VALUES = {"values": "customdata"}
+"""`meta` of a heatmap whose colours are logarithms: its values, as a CSV of it has them, are its customdata."""
+
 
 @dataclass(frozen=True)
 class Theme:

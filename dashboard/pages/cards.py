@@ -29,6 +29,7 @@ ASKED = {
     "class_name": "class",
     "map": "map",
     "marks": "marks",
+    "summary": "summary",
     "by": "by",
 }
 """What of the page a figure depends on, by the keyword its function takes it under."""
@@ -67,14 +68,23 @@ def placed(cards: tuple[Card, ...]) -> dmc.SimpleGrid:
     return dmc.SimpleGrid([card_of(card) for card in cards], cols={"base": 1, "lg": 2}, spacing="md", className="cards")
 
 
-def card_of(card: Card) -> html.Div:
-    """A figure's place, as high as the figure will be."""
+def card_of(card: Card, **more: Any) -> html.Div:
+    """A figure's place, as high as the figure will be.
+
+    more : of the place, such as its `id`
+    """
     graph = dcc.Graph(id=card.graph, figure=WAITING, config=_config(card.graph), style={"height": f"{card.height}px"})
     return html.Div(
-        [dcc.Store(id=drawing(card.graph)), html.Div(graph, className="figure"), _foot(card.graph)],
+        [dcc.Store(id=drawing(card.graph)), _figure(graph, card), _foot(card.graph)],
         className="card wide" if card.wide else "card",
         **{"data-axis": card.axis, "data-asks": " ".join(sorted(card.asks)), "data-graph": card.graph},
+        **more,
     )
+
+
+def _figure(graph: dcc.Graph, card: Card) -> html.Div:
+    """The graph, with what it shows in words for those who cannot see it."""
+    return html.Div(graph, className="figure", **{"role": "figure", "aria-label": CAPTIONS[card.graph]})
 
 
 def _config(graph: str) -> Any:

@@ -43,10 +43,29 @@ def _localisation(place: int) -> Callable[..., go.Figure]:
     ) -> go.Figure:
         if place >= len(runs):
             raise RunError(f"there is no run {place + 1} to compare; pick another one above")
-        figure = figures.localisation_map(runs[place], theme, iteration=iteration, clip=clip)
-        return figure.update_layout(title_text=f"{runs[place].name} · iteration {iteration or 0:,}")
+        name = clip or common_clip(runs)
+        drawn = [figures.localisation_map(run, theme, iteration=iteration, clip=name) for run in runs[:2]]
+        figure = with_shared_scales(drawn[place], drawn)
+        of_clip = "" if name is None else f" · {name}"
+        return figure.update_layout(title_text=f"{runs[place].name}{of_clip} · iteration {iteration or 0:,}")
 
     return of_run
+
+
+def with_shared_scales(figure: go.Figure, others: Sequence[go.Figure]) -> go.Figure:
+    """The figure with the colours of each heatmap spanning what those of its name span in any of the figures."""
+    for trace in figure.select_traces({"type": "heatmap"}):
+        alike = [one for other in others for one in other.select_traces({"type": "heatmap", "name": trace.name})]
+        known = [(one.zmin, one.zmax) for one in alike if one.zmin is not None and one.zmax is not None]
+        if known:
+            trace.update(zmin=min(low for low, _ in known), zmax=max(high for _, high in known))
+    return figure
+
+
+def common_clip(runs: Sequence[Run]) -> str | None:
+    """The first pinned clip of the first run that the second has, too; None where they share none."""
+    first, *others = [run.info.get("clips") or [] for run in runs[:2]]
+    return next((clip for clip in first if all(clip in clips for clips in others)), None)
 
 
 CARDS = (

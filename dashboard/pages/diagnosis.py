@@ -1,82 +1,98 @@
 """What became of a run, since when and why: the verdict in words, and its evidence as figures."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import dash_mantine_components as dmc
 import plotly.graph_objects as go
-from dash import Dash, Input, Output, State, dcc, html
+from dash import Dash, Input, Output, State, html
 from dash.exceptions import PreventUpdate
 
+from ...diagnostics.errors import RunError
 from ...runs.run import Run
 from .. import figures
 from ..addresses import parse, run_path
-from ..captions import DIAGNOSIS
-from ..figures.marks import marks_of
-from ..figures.theme import message, theme_named
+from ..figures.marks import Mark
 from ..judging import Judge
-from ..shell import RECORDED, SCHEME, URL
-from .cards import CONFIG, downloads
-from .diagnosis_content import CARRIED, TIMELINE, content, evidence_id, shown_evidence
-from .figure_page import reason
+from ..shell import RECORDED, URL
+from . import figure_page
+from .cards import Card, card_of
+from .diagnosis_content import CARRIED, MOST_EVIDENCE, TIMELINE, evidence_id, graph_ids, pieces, shown_evidence
 
-WORDS = "diagnosis-words"
+VERDICT, CAUSE, REST = "diagnosis-words", "diagnosis-cause", "diagnosis-rest"
 
-Draw = Callable[[Run, str], go.Figure]
+Summary = dict[str, Any] | None
 
 
-def layout(run: Run) -> html.Div:
-    """The page, still to be filled."""
-    return html.Div(id=WORDS)
+def _timeline(run: Run, theme: str = "light", *, summary: Summary = None) -> go.Figure:
+    return figures.findings_timeline(_judged(run, summary), theme, revision=f"{run.name} findings")
+
+
+def _evidence(place: int) -> Callable[..., go.Figure]:
+    def of_run(
+        run: Run,
+        theme: str = "light",
+        *,
+        summary: Summary = None,
+        first: int | None = None,
+        last: int | None = None,
+        marks: Sequence[Mark] = (),
+    ) -> go.Figure:
+        finding = shown_evidence(_judged(run, summary))[place]
+        return figures.evidence(run, finding, theme, first=first, last=last, marks=marks)
+
+    return of_run
+
+
+def _judged(run: Run, summary: Summary) -> dict[str, Any]:
+    if summary is None or "diagnosis" not in summary:
+        raise RunError(f"run {run.name} has not been judged yet; its figures come with the verdict")
+    return summary
+
+
+CARDS = (
+    Card(TIMELINE, _timeline, wide=True),
+    *(Card(evidence_id(place + 1), _evidence(place)) for place in range(MOST_EVIDENCE)),
+    Card(CARRIED, figures.carried_share, axis=""),
+)
+
+
+def layout(run: Run) -> dmc.Stack:
+    """The page, still to be filled; its figures stay where they are while the words change."""
+    timeline, *others = (card_of(card, id=place_of(card.graph), hidden=True) for card in CARDS)
+    evidence = dmc.SimpleGrid(others, cols={"base": 1, "lg": 2}, spacing="md")
+    return dmc.Stack([html.Div(id=VERDICT), timeline, html.Div(id=CAUSE), evidence, html.Div(id=REST)], gap="md")
+
+
+def place_of(graph: str) -> str:
+    """Id of the card of a graph."""
+    return f"{graph}-card"
 
 
 def register(app: Dash, logs: Path, judge: Judge) -> None:
-    """One callback: the figures stand among the words, and both wait for the verdict."""
+    """The callbacks of this page: one for the words and for which figures there are, one a figure."""
 
-    @app.callback(Output(WORDS, "children"), Input(RECORDED, "data"), Input(SCHEME, "data"), State(URL, "pathname"))
-    def fill(_: str, scheme: str | None, path: str | None) -> Any:
+    @app.callback(
+        Output(VERDICT, "children"),
+        Output(CAUSE, "children"),
+        Output(REST, "children"),
+        *(Output(place_of(card.graph), "hidden") for card in CARDS),
+        Input(RECORDED, "data"),
+        State(URL, "pathname"),
+    )
+    def fill(_: str, path: str | None) -> tuple[Any, ...]:
         address = parse(path or "/")
-        if scheme is None or address is None or address.page != "diagnosis" or address.run is None:
+        if address is None or address.page != "diagnosis" or address.run is None:
             raise PreventUpdate
-        return filled(run_path(logs, address.run) or logs / address.run, judge, scheme)
+        return filled(logs, judge, address.run)
+
+    figure_page.register(app, logs, judge, CARDS)
 
 
-def filled(path: Path, judge: Judge, scheme: str = "light") -> dmc.Stack:
-    """The page of a run as it is judged now."""
-    summary = judge.summary(path) if path.is_dir() else {"error": f"there is no run named {path.name!r} any more"}
-    draws = drawings(summary)
-    return content(path.name, summary, lambda graph: _card(graph, draws[graph], path, scheme))
-
-
-def drawings(summary: dict[str, Any] | None) -> dict[str, Draw]:
-    """How each graph of the page is drawn, by its id."""
-    if summary is None or "diagnosis" not in summary:
-        return {}
-    marks = marks_of(summary["diagnosis"]["findings"])
-    found: dict[str, Draw] = {
-        TIMELINE: lambda run, scheme: figures.findings_timeline(summary, scheme),
-        CARRIED: figures.carried_share,
-    }
-    for number, finding in enumerate(shown_evidence(summary), start=1):
-        found[evidence_id(number)] = _evidence_of(finding, marks)
-    return found
-
-
-def _evidence_of(finding: dict[str, Any], marks: Any) -> Draw:
-    return lambda run, scheme: figures.evidence(run, finding, scheme, marks=marks)
-
-
-def _card(graph: str, draw: Draw, path: Path, scheme: str) -> html.Div:
-    config: Any = {**CONFIG, "toImageButtonOptions": {"filename": graph, "scale": 2}}
-    figure = dcc.Graph(id=graph, figure=_drawn(graph, draw, path, scheme), config=config)
-    caption = dmc.Text(DIAGNOSIS[graph.partition("-")[0]], size="sm", c="dimmed", className="caption")
-    foot = html.Div([caption, downloads(graph)], className="foot")
-    return html.Div([html.Div(figure, className="figure"), foot], className="card", **{"data-graph": graph})
-
-
-def _drawn(graph: str, draw: Draw, path: Path, scheme: str) -> go.Figure:
-    try:
-        return draw(Run(path), scheme)
-    except Exception as error:
-        return message("", reason(error, graph), theme_named(scheme))
+def filled(logs: Path, judge: Judge, name: str) -> tuple[Any, ...]:
+    """The words of a run's page as it is judged now, and of each figure whether it is left out."""
+    path = run_path(logs, name)
+    summary = {"error": f"there is no run named {name!r} any more"} if path is None else judge.summary(path)
+    there = graph_ids(summary)
+    return (*pieces(name, summary), *(card.graph not in there for card in CARDS))

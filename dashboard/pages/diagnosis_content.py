@@ -1,6 +1,6 @@
 """The Diagnosis page's content: what died, when, and what to do, and what that rests on."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dash_mantine_components as dmc
@@ -17,9 +17,6 @@ MOST_EVIDENCE = 4
 
 DECORATION: dict[str, Any] = {"aria-hidden": "true"}
 """Of what a screen reader passes over."""
-
-Graph = Callable[[str], Any]
-"""A graph's place on the page, by its id."""
 
 VERDICTS = {
     "collapsed": ("✕", "var(--flatline-bad)", "It has stopped learning: something critical held to the end."),
@@ -45,27 +42,18 @@ NETWORK = {"rnn": "RNN", "conv": "convolution", "other": "rest of the network"}
 PARTS = {"gradient": "gradient below 5 % of its peak", "states": "states saturated, or the same for every clip"}
 
 
-def content(run_name: str, summary: Mapping[str, Any] | None, graph: Graph | None = None) -> dmc.Stack:
-    """The page below its header, in whichever state the run is.
+def pieces(run_name: str, summary: Mapping[str, Any] | None) -> tuple[Any, Any, Any]:
+    """The page's words, in whichever state the run is: above the time line, below it, and below the evidence.
 
     summary : of `Judge.summary`; None while the run is being judged
-    graph   : gives the place of a graph by its id (those of `graph_ids`); None leaves the graphs out
     """
     if summary is None:
-        return _judging(run_name)
+        return _judging(run_name), None, None
     if "error" in summary:
-        return _failed(run_name, summary["error"])
-    place = graph or (lambda _: None)
+        return _failed(run_name, summary["error"]), None, None
     diagnosis = summary["diagnosis"]
-    parts = [
-        _verdict(summary),
-        place(TIMELINE) if diagnosis["findings"] else None,
-        _cause(summary),
-        *_evidence(summary, place),
-        _findings(diagnosis["findings"]),
-        _not_judged(diagnosis["undetermined"]),
-    ]
-    return dmc.Stack([part for part in parts if part is not None], gap="md", id="diagnosis-content")
+    rest = [_findings(diagnosis["findings"]), _not_judged(diagnosis["undetermined"])]
+    return _verdict(summary), _cause(summary), dmc.Stack([part for part in rest if part is not None], gap="md")
 
 
 def shown_evidence(summary: Mapping[str, Any] | None) -> list[dict[str, Any]]:
@@ -267,13 +255,6 @@ def _remedy(name: str) -> list[Any]:
     return [html.B(name), f": {remedy.does}", *setting]
 
 
-def _evidence(summary: Mapping[str, Any], graph: Graph) -> list[Any]:
-    """The charts of what the findings rest on, and what each part carries of the score."""
-    places = [graph(evidence_id(number)) for number, _ in enumerate(shown_evidence(summary), start=1)]
-    places = [place for place in [*places, graph(CARRIED)] if place is not None]
-    return [dmc.SimpleGrid(places, cols={"base": 1, "lg": 2}, spacing="md")] if places else []
-
-
 def _findings(findings: Sequence[Mapping[str, Any]]) -> html.Div | None:
     if not findings:
         return None
@@ -312,7 +293,10 @@ def _not_judged(undetermined: Sequence[Mapping[str, str]]) -> html.Div | None:
         dmc.AccordionControl(f"Not judged ({len(undetermined)})"),
         dmc.AccordionPanel(dmc.List(lines, size="sm")),
     ]
-    return html.Div(dmc.Accordion([dmc.AccordionItem(panel, value="not-judged")], id="not-judged"), className="card")
+    return html.Div(
+        dmc.Accordion([dmc.AccordionItem(panel, value="not-judged")], id="not-judged", persistence=True),
+        className="card",
+    )
 
 
 def _card(title: str, children: Sequence[Any]) -> html.Div:

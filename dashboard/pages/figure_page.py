@@ -11,7 +11,7 @@ from dash import ClientsideFunction, Dash, Input, Output, State
 from dash.exceptions import PreventUpdate
 
 from ...runs.run import Run
-from ..addresses import Address, parse, run_path
+from ..addresses import Address, parse, run_folder, run_path
 from ..figures.marks import marks_of
 from ..figures.theme import message, theme_named
 from ..judging import Judge
@@ -90,13 +90,25 @@ def drawn(
     opened : the runs that are open already; None opens them for this figure alone
     rank   : of the figures that wait for a run the one with the lowest is drawn next
     """
-    paths = [run_path(logs, name) or logs / name for name in address.names]
     try:
+        paths = run_folders_of(logs, address)
         with (opened or OpenRuns()).lent(paths, rank) as runs:
             given = partial(card.draw, runs if address.page == "compare" else runs[0], scheme)
             return given(**_keywords(card, runs, judge, address, asked))
     except Exception as error:
         return message("", reason(error, card.graph), theme_named(scheme))
+
+
+def run_folders_of(logs: Path, address: Address) -> list[Path]:
+    """The folders of a page's runs; of a comparison those that are there, since the bar says which are not.
+
+    Raises RunError for a run that is not there, and for a comparison of which none is.
+    """
+    if address.page == "compare":
+        there = [path for path in (run_path(logs, name) for name in address.names) if path is not None]
+        if there:
+            return there
+    return [run_folder(logs, name) for name in address.names]
 
 
 def _keywords(
@@ -111,6 +123,8 @@ def _keywords(
     if "marks" in card.asks:
         summary = judge.summary(runs[0].path)
         keywords["marks"] = marks_of(summary["diagnosis"]["findings"]) if summary and "diagnosis" in summary else ()
+    if "summary" in card.asks:
+        keywords["summary"] = judge.summary(runs[0].path)
     if "by" in card.asks:
         keywords["by"] = address.by
     names = {"clip": "clip", "class": "class_name", "map": "map"}

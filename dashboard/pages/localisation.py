@@ -56,7 +56,8 @@ def register(app: Dash, logs: Path, judge: Judge) -> None:
         address = parse(path or "/")
         if address is None or address.run is None:
             raise PreventUpdate
-        return heard(run_path(logs, address.run) or logs / address.run, clip)
+        path = run_path(logs, address.run)
+        return (None, True, None) if path is None else heard(path, clip)
 
     figure_page.register(app, logs, judge, CARDS)
 

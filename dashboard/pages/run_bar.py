@@ -24,6 +24,7 @@ CONTROLS_OF = {
     "classes": "iteration",
     "localisation": "iteration clip class map",
     "attribution": "iteration clip class",
+    "diagnosis": "iteration",
     "compare": "iteration clip",
 }
 """Which controls a page shows."""

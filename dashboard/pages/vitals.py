@@ -46,7 +46,8 @@ def register(app: Dash, logs: Path, judge: Judge) -> None:
         address = parse(path or "/")
         if address is None or address.run is None:
             raise PreventUpdate
-        return safe_header(run_path(logs, address.run) or logs / address.run)
+        path = run_path(logs, address.run)
+        return None if path is None else safe_header(path)
 
     figure_page.register(app, logs, judge, CARDS)
 

@@ -2,6 +2,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import quote
 
 import flatline
 import pytest
@@ -9,7 +10,7 @@ from flatline.dashboard.addresses import RUN_PAGES
 from flatline.dashboard.app import create_app, page_at
 from flatline.dashboard.captions import CAPTIONS
 from flatline.dashboard.judging import Judge
-from flatline.dashboard.pages import classes, compare, localisation, vitals
+from flatline.dashboard.pages import classes, compare, diagnosis, localisation, vitals
 from flatline.runs.listing import Listing
 
 CONTRACT = {
@@ -59,12 +60,12 @@ def test_every_page_of_every_kind_of_run_is_there(logs, run, page):
 
 
 def test_every_figure_has_a_caption():
-    pages = (vitals, classes, localisation, compare)
+    pages = (vitals, classes, localisation, diagnosis, compare)
     assert {card.graph for page in pages for card in page.CARDS} == set(CAPTIONS)
 
 
 def test_no_graph_stands_on_two_pages():
-    graphs = [card.graph for page in (vitals, classes, localisation, compare) for card in page.CARDS]
+    graphs = [card.graph for page in (vitals, classes, localisation, diagnosis, compare) for card in page.CARDS]
     assert len(graphs) == len(set(graphs))
 
 
@@ -89,6 +90,40 @@ def test_no_path_leads_out_of_the_logs(simulated, tmp_path, path):
     page = at(path, tmp_path / "logs")
     assert "gradient-heatmap" not in page
     assert "There is no run named" in page or "No such page" in page
+
+
+@pytest.mark.parametrize("name", ["..%2Foutside", "%2E%2E%2Foutside", "..%5Coutside", "ABSOLUTE"])
+@pytest.mark.parametrize("page", [*RUN_PAGES, "compare"])
+def test_no_callback_leads_out_of_the_logs(simulated, tmp_path, name, page):
+    simulated.collapsed(tmp_path / "outside")
+    (tmp_path / "logs").mkdir()
+    name = quote(str(tmp_path / "outside"), safe="") if name == "ABSOLUTE" else name
+    path, search = ("/compare", f"?runs={name}") if page == "compare" else (f"/run/{name}/{page}", "")
+    judge = Judge(tmp_path / "logs")
+    client = create_app(tmp_path / "logs", judge).server.test_client()
+    known = {"url.pathname": path, "url.search": search, "color-scheme.data": "light", "pulse.n_intervals": 0}
+    answered = 0
+    for callback in client.get("/_dash-dependencies").get_json():
+        if callback["clientside_function"]:
+            continue
+        several = callback["output"].startswith("..")
+        outputs = [
+            dict(zip(("id", "property"), one.rsplit(".", 1), strict=True))
+            for one in callback["output"].strip(".").split("...")
+        ]
+        filled = {
+            kind: [{**one, "value": known.get(f"{one['id']}.{one['property']}")} for one in callback[kind]]
+            for kind in ("inputs", "state")
+        }
+        asked = {"output": callback["output"], "outputs": outputs if several else outputs[0], **filled}
+        answer = client.post("/_dash-update-component", json={**asked, "changedPropIds": []})
+        answered += answer.status_code == 200
+        words = answer.get_data(as_text=True)
+        for private in ("convolutions.0", "cgrnn", "0.495", "constant-predictor", "broken-objective"):
+            assert private not in words, callback["output"]
+    assert answered > 5
+    judge.close()
+    assert not (tmp_path / "outside" / "summary.json").exists()
 
 
 @pytest.mark.parametrize("path", ["/elsewhere", "/run/story-attention/nothing", "/run/story-attention"])
@@ -121,6 +156,7 @@ def test_reading_drawing_and_serving_a_run_never_import_torch(logs):
     program = f"""
 import sys
 from pathlib import Path
+from urllib.parse import quote
 from flatline.dashboard import figures
 from flatline.dashboard.app import create_app, page_at
 from flatline.dashboard.judging import Judge

@@ -8,10 +8,10 @@ from flatline.dashboard.pages.diagnosis_content import (
     MOST_EVIDENCE,
     TIMELINE,
     VERDICTS,
-    content,
     evidence_words,
     graph_ids,
     headline,
+    pieces,
     shown_evidence,
 )
 from flatline.dashboard.remedies import REMEDIES
@@ -54,13 +54,20 @@ def well(healthy):
     return summarise(healthy)
 
 
+def content(name, summary, graph=None):
+    """The words with the graphs where the page has them."""
+    above, between, below = pieces(name, summary)
+    timeline, *others = [*(graph(one) for one in graph_ids(summary)), None] if graph else [None]
+    return [above, timeline, between, *others, below]
+
+
 def place(graph):
     return html.Div(id=graph)
 
 
 def test_what_died_when_and_what_to_do_come_first(dead):
     page = content("mine", dead, place)
-    verdict, timeline = page.children[:2]
+    verdict, timeline = page[:2]
     first, cause = dead["diagnosis"]["findings"][0], dead["cause"]
     text = words(verdict)
     assert found(verdict, "verdict").children == "collapsed"
@@ -194,5 +201,5 @@ def test_every_verdict_has_a_mark_of_its_own():
 )
 def test_the_content_of_every_kind_of_run_can_be_sent(logs, name):
     summary = summarise(Run(logs / name))
-    assert content(name, summary, place).to_plotly_json()
+    assert all(part.to_plotly_json() for part in content(name, summary, place) if part is not None)
     assert words(content(name, summary))

@@ -1,4 +1,5 @@
 import inspect
+import json
 import logging
 import shutil
 
@@ -55,7 +56,7 @@ def test_a_run_that_is_gone_or_broken_is_a_message_and_no_exception(logs, judge,
 @pytest.mark.parametrize("graph", [graph for graph, card in OF_RUNS.items() if "zoom" in card.asks])
 def test_a_zoomed_figure_holds_the_stretch_and_nothing_else(logs, judge, graph):
     figure = of(OF_RUNS[graph], logs, judge, "complete", zoom=[60, 160])
-    lines = [list(trace.x) for trace in figure.data if trace.x is not None and len(trace.x) > 2]
+    lines = [list(trace.x) for trace in figure.data if trace.x is not None and len(trace.x) > 1]
     assert lines
     for xs in lines:  # evaluations go on to their neighbours, which lie outside
         assert sum(x < 59 for x in xs) <= 2
@@ -127,5 +128,25 @@ def test_a_comparison_draws_its_runs_and_says_which_is_missing(logs, judge):
     both = Address("compare", runs=("complete", "even maps"))
     for card in compare.CARDS:
         assert drawn(card, logs, judge, both, {}, "light").data, card.graph
-    missing = Address("compare", runs=("complete", "nobody"))
-    assert "nobody" in words(drawn(compare.CARDS[0], logs, judge, missing, {}, "light"))
+    missing = Address("compare", runs=("complete", "even maps", "nobody"))
+    assert drawn(compare.CARDS[0], logs, judge, missing, {}, "light").data
+    nothing = Address("compare", runs=("nobody", "none"))
+    assert "no run named 'nobody'" in words(drawn(compare.CARDS[0], logs, judge, nothing, {}, "light"))
+
+
+def test_two_runs_maps_are_of_one_clip_and_on_one_scale(simulated, tmp_path):
+    simulated.complete(tmp_path / "sharp")
+    simulated.complete(tmp_path / "even", sharp=0.0)
+    info = json.loads((tmp_path / "even" / "run.json").read_text())
+    (tmp_path / "even" / "run.json").write_text(json.dumps({**info, "clips": info["clips"][::-1]}))
+    judge, both = Judge(tmp_path), Address("compare", runs=("sharp", "even"))
+    cards = {card.graph: card for card in compare.CARDS}
+    one, other = (drawn(cards[f"compare-localisation-{place}"], tmp_path, judge, both, {}) for place in (1, 2))
+    judge.close()
+    assert "clip one.wav" in one.layout.title.text
+    assert "clip one.wav" in other.layout.title.text
+    scales = [
+        {trace.name: trace.zmax for trace in figure.select_traces({"type": "heatmap"})} for figure in (one, other)
+    ]
+    assert scales[0]
+    assert scales[0] == scales[1]

@@ -235,3 +235,23 @@ def _is_alive(pid):
             return file.read().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+def test_a_run_that_could_not_be_judged_is_judged_again_after_a_while(simulated, tmp_path):
+    simulated.nearly_nothing(tmp_path / "run")
+    judge, path = Judge(tmp_path), tmp_path / "run"
+    mark = summary_mark(path)
+    for age, is_due in ((1, False), (judging.FAILED_PAUSE_S + 1, True)):
+        known = judging._Known(mark, "{}", 0.1, time.monotonic() - age, failed=True)
+        assert judge._is_due(path, known, mark) is is_due
+    judge.close()
+
+
+def test_a_file_of_the_users_own_does_not_stand_in_for_pythons(simulated, tmp_path, monkeypatch):
+    simulated.collapsed(tmp_path / "run")
+    (tmp_path / "random.py").write_text("raise RuntimeError('not the one you want')")
+    monkeypatch.chdir(tmp_path)
+    judge = Judge(tmp_path)
+    until(lambda: judge.summary(tmp_path / "run") is not None)
+    assert judge.summary(tmp_path / "run")["diagnosis"]["verdict"] == "collapsed"
+    judge.close()

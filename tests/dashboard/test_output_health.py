@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -57,7 +59,7 @@ def test_the_panels_share_the_axis_of_iterations():
     assert figure.layout.xaxis.title.text == "iteration"
     assert figure.layout.xaxis.anchor == "y3"
     domains = [figure.layout[axis].domain for axis in ("yaxis3", "yaxis2", "yaxis")]
-    assert all(low[1] < high[0] for low, high in zip(domains, domains[1:], strict=False))
+    assert all(low[1] < high[0] for low, high in pairwise(domains))
 
 
 def test_a_stretch_of_a_run_is_drawn(healthy):

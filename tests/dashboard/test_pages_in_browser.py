@@ -1,9 +1,14 @@
 """What a reader does, on every page, in a real browser."""
 
+import csv
 import shutil
 import urllib.request
 
+import flatline
+import numpy as np
 import pytest
+from flatline.runs.kept_clips import kept_clip
+from flatline.runs.run import Run
 
 pytestmark = pytest.mark.browser
 
@@ -95,7 +100,7 @@ def test_keys_move_the_one_cursor_and_every_figure_with_it(open_page, logs):
     page = open_page(logs, "/run/complete/classes")
     wait_for(page, "class-lwlrap", "class-heatmap")
     assert slider(page) == 199
-    page.keyboard.press("PageDown")
+    page.keyboard.press("Shift+PageDown")
     at(page, iteration=149)
     page.wait_for_function(f"({TITLE})('class-lwlrap').includes('149')")
     page.keyboard.press("ArrowLeft")
@@ -103,7 +108,7 @@ def test_keys_move_the_one_cursor_and_every_figure_with_it(open_page, logs):
     page.wait_for_function(f"({TITLE})('class-lwlrap').includes('148')")
     page.keyboard.press("Shift+ArrowRight")
     at(page, iteration=158)
-    page.keyboard.press("End")
+    page.keyboard.press("Shift+End")
     at(page, iteration=None)
     page.wait_for_function(f"({TITLE})('class-lwlrap').includes('199')")
 
@@ -117,7 +122,7 @@ def test_the_cursor_is_a_line_across_every_axis_of_iterations(open_page, logs):
         return line && axis.p2l(parseFloat(line.style.left) - axis._offset);
     })"""
     page.wait_for_function(f"({place})().length > 5 && ({place})().every(at => at !== null && Math.abs(at - 100) < 2)")
-    page.keyboard.press("Home")
+    page.keyboard.press("Shift+Home")
     page.wait_for_function(f"({place})().every(at => at !== null && Math.abs(at) < 2)")
 
 
@@ -212,13 +217,63 @@ def test_a_figure_is_saved(open_page, logs, form):
         assert saved.startswith({"PNG": b"\x89PNG", "SVG": b"<svg"}[form])
 
 
+def saved_csv(page, graph):
+    """Rows of a figure's CSV: (series, x, y, value), numbers where they are."""
+    with page.expect_download() as waiting:
+        page.locator(f"[data-graph={graph}] button.download", has_text="CSV").click()
+    rows = list(csv.reader(waiting.value.path().read_text().splitlines()))
+    assert rows[0] == ["series", "x", "y", "value"]
+    return rows[1:]
+
+
+def test_the_csv_of_a_clips_figures_holds_what_was_recorded(open_page, logs):
+    page = open_page(logs, "/run/complete/localisation")
+    wait_for(page, *PAGES["localisation"])
+    run = Run(logs / "complete")
+    recorded = run.attention(199, clip="clip one.wav")  # (frame, class)
+    growth = saved_csv(page, "map-growth")
+    newest = [float(value) for _, x, _, value in growth if x == max({row[1] for row in growth}, key=float)]
+    np.testing.assert_allclose(newest, recorded[:, 0], rtol=1e-3)
+    kept = kept_clip(run, "clip one.wav")
+    mel = [row for row in saved_csv(page, "localisation-map") if "mel" in row[0]]
+    assert len(mel) == kept.mel.size
+    np.testing.assert_allclose(sorted(float(row[3]) for row in mel), np.sort(kept.mel.ravel()), rtol=1e-3, atol=1e-3)
+    scores = {y: float(value) for _, _, y, value in saved_csv(page, "clip-scores")}
+    assert scores["● class 0"] == pytest.approx(2.0)
+    assert scores["class 3"] == pytest.approx(-2.0)
+
+
+def test_the_csv_of_the_findings_names_them_with_onset_and_last(open_page, logs):
+    page = open_page(logs, "/run/story%20double.sigmoid/diagnosis")
+    wait_for(page, "findings-timeline")
+    finding = flatline.diagnose(logs / "story double.sigmoid").findings[0]
+    row = next(row for row in saved_csv(page, "findings-timeline") if finding.kind in row[2])
+    assert (float(row[1]), float(row[3])) == pytest.approx((finding.onset, finding.last), abs=1.1)
+
+
+def test_the_diagnosis_of_a_live_run_keeps_the_zoom(open_page, simulated, tmp_path):
+    log = simulated.RunLog(tmp_path / "live", simulated.info(350, collapsed=True))
+    simulated.write(log, 0, 200, collapsed=True)
+    try:
+        page = open_page(tmp_path, "/run/live/diagnosis?from=50&to=150")
+        wait_for(page, "findings-timeline", "evidence-1")
+        assert page.evaluate(RANGE, "evidence-1") == [49.5, 150.5]
+        assert page.evaluate(RANGE, "findings-timeline") == [49.5, 150.5]
+        simulated.write(log, 200, 260, collapsed=True)
+        page.wait_for_function("document.querySelector('#diagnosis-words').innerText.includes('260')")
+        assert page.evaluate(RANGE, "evidence-1") == [49.5, 150.5]
+        at(page, **{"from": 50, "to": 150})
+    finally:
+        log.close()
+
+
 def test_a_run_that_is_deleted_under_the_page_is_said(open_page, simulated, live):
     logs, log = live
     page = open_page(logs, "/run/live%20one/vitals")
     wait_for(page, "gradient-heatmap")
     log.close()
     shutil.rmtree(log.path)
-    page.keyboard.press("PageDown")
+    page.keyboard.press("Shift+PageDown")
     page.locator("#run-gone").wait_for(timeout=45_000)
 
 
@@ -241,7 +296,7 @@ def test_two_people_look_at_two_runs(open_page, logs):
         other.goto(f"{base}/run/even%20maps/classes")
         wait_for(one, "class-lwlrap")
         wait_for(other, "class-lwlrap")
-        other.keyboard.press("PageDown")
+        other.keyboard.press("Shift+PageDown")
         at(other, iteration=149)
         assert slider(one) == 99
         assert "complete" in one.locator("h2").inner_text()
