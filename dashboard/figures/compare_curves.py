@@ -181,5 +181,5 @@ def _points(curves: Curves) -> str:
         tables, key=lambda table: table.attrs.get("iterations", len(table)), default=pd.DataFrame({VALUE: []})
     )
     iterations = longest.attrs.get("iterations")
-    bounds = "" if is_whole(longest.index, iterations) else "of each bin: mean, lowest to highest (RNN: bounds on it)"
+    bounds = "" if is_whole(longest.index, iterations) else "of each bin: mean, lowest to highest (RNN: at least, and bounds)"
     return joined(bounds, points_note([column(longest, VALUE)], iterations))

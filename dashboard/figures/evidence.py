@@ -232,4 +232,5 @@ def _notes(drawn: Sequence[Chart], charts: Sequence[Chart], iterations: int | No
         f"exactly 0, below the axis, at {zeros:,} points" if zeros else "",
         f"{more} more parameters" if more else "",
         f"{points:,} of {max(points, iterations or recorded):,} points",
+        "of parameters, frames and classes the mean of each bin" if (iterations or 0) > POINTS else "",
     ]
