@@ -8,14 +8,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..errors import ShapeError
+from ..errors import AttachError, ShapeError
 from ..subject import unwrapped
 from .agreement import agreement
 from .curves import Curves, curves
 from .explained import Explained, as_frames, at_rest
 from .found import Found, Options
 from .integrated import tolerance
-from .names import DEFAULT_METHOD, FEWEST_STEPS, Method, Of, method_named
+from .names import DEFAULT_METHOD, FEWEST_STEPS, METHODS, Method, Of, method_named
 from .randomised import randomised
 from .table import FUNCTIONS
 from .verdict import Verdict, verdict
@@ -105,6 +105,7 @@ def attribute(
     """
     wanted = [method_named(name) for name in dict.fromkeys(methods)]
     chosen = options or Options()
+    _check_noise(wanted, chosen)
     with at_rest(model):
         given = _explained(unwrapped(model), clip, index, gives, of or gives, baseline, n_real, masked)
         both = _both_scores(given)
@@ -126,7 +127,17 @@ def attribute(
     told = _as_probabilities(both, given.of)
     others = None if references is None else np.asarray(references, dtype=np.float64)
     return [
-        _attribution(method, one, given.of, ends, check and replace(check, agreement=agrees), told, index, others)
+        _attribution(
+            method,
+            one,
+            given.of,
+            ends,
+            check and replace(check, agreement=agrees),
+            told,
+            index,
+            others,
+            bool(chosen.noise),
+        )
         for method, one, check, agrees in zip(wanted, found, held, agreements, strict=True)
     ]
 
@@ -156,6 +167,15 @@ def _both_scores(given: Explained) -> np.ndarray:
 def _check_index(index: int, scores: np.ndarray) -> None:
     if not 0 <= index < scores.shape[1]:
         raise ShapeError(f"index is {index} of {scores.shape[1]} classes (attribute); give 0 to {scores.shape[1] - 1}")
+
+
+def _check_noise(methods: Sequence[Method], options: Options) -> None:
+    for method in methods:
+        if options.noise and not method.noise:
+            able = ", ".join(one.name for one in METHODS if one.noise)
+            raise AttachError(
+                f"{method.name} has no gradient to average over noise (attribute); leave it out, or take {able}"
+            )
 
 
 def _run(given: Explained, method: Method, ends: tuple[float, float], options: Options) -> Found:
@@ -211,13 +231,14 @@ def _attribution(
     probabilities: np.ndarray,
     index: int,
     references: np.ndarray | None,
+    noisy: bool,
 ) -> Attribution:
     values = _float32(found.values)
     difference = ends[0] - ends[1]
     delta = float(values.sum(dtype=np.float64)) - difference
     random = float("nan") if checks is None else checks.randomised
     told: Verdict = verdict(values, probabilities, index, references, random)
-    converged = abs(delta) <= tolerance(difference) if method.adds_up else None
+    converged = abs(delta) <= tolerance(difference) if method.adds_up and not noisy else None
     why = told.why if converged is not False else f"{told.why}; its sum misses the difference by {delta:+.2g}"
     return Attribution(
         method.name, values, ends[0], ends[1], of, delta, found.steps, converged, told.informative, why, checks

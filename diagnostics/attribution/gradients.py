@@ -1,9 +1,7 @@
 """Methods that read the gradient at the clip, or pass differences back through the network."""
 
-from typing import Any
-
 import torch
-from captum.attr import DeepLift, GradientShap, InputXGradient, NoiseTunnel, Saliency
+from captum.attr import DeepLift, GradientShap, InputXGradient, Saliency
 from torch import Tensor, nn
 
 from ..errors import AttachError
@@ -11,6 +9,7 @@ from ..parts import recurrent_modules
 from .explained import Explained
 from .found import Found, Options
 from .integrated import tolerance
+from .noise import tunnelled
 
 BASELINE_NOISE = 0.1
 """Standard deviation of the noise on gradient SHAP's baselines, over the clip's own; ours."""
@@ -18,7 +17,7 @@ BASELINE_NOISE = 0.1
 
 def saliency(given: Explained, difference: float, options: Options) -> Found:
     """The gradient at the clip, with its sign (Simonyan et al. 2013)."""
-    return _tunnelled(Saliency(given.scores), given.clip, given, options, abs=False)
+    return tunnelled(Saliency(given.scores), given.clip, given, options, abs=False)
 
 
 def input_x_gradient(given: Explained, difference: float, options: Options) -> Found:
@@ -27,7 +26,7 @@ def input_x_gradient(given: Explained, difference: float, options: Options) -> F
     Captum's own takes the way from 0, which in scaled decibels is a loudness like any other (Shrikumar et al. 2016).
     """
     explainer = InputXGradient(lambda ways: given.scores(given.baseline + ways))
-    return _tunnelled(explainer, given.clip - given.baseline, given, options)
+    return tunnelled(explainer, given.clip - given.baseline, given, options)
 
 
 def deep_lift(given: Explained, difference: float, options: Options) -> Found:
@@ -44,7 +43,7 @@ def deep_lift(given: Explained, difference: float, options: Options) -> Found:
             "gates, and captum would put plain gradients there; use integrated-gradients"
         )
     explainer, start = DeepLift(_AsModule(given)), given.baseline.unsqueeze(0)
-    found = _tunnelled(explainer, given.clip, given, options, baselines=start)
+    found = tunnelled(explainer, given.clip, given, options, baselines=start)
     miss = abs(float(found.values.double().sum()) - difference)
     if not options.noise and miss > tolerance(difference):
         raise AttachError(
@@ -70,23 +69,6 @@ def gradient_shap(given: Explained, difference: float, options: Options) -> Foun
         )
         total, done = total + n * found[0].detach(), done + n
     return Found(total / options.samples, options.samples)
-
-
-def _tunnelled(explainer: Any, at: Tensor, given: Explained, options: Options, **more: Any) -> Found:
-    """What an explainer gives at a point, or on average around it (SmoothGrad, Smilkov et al. 2017)."""
-    inputs = at.unsqueeze(0).clone().requires_grad_()
-    if not options.noise:
-        return Found(explainer.attribute(inputs, target=given.index, **more)[0].detach())
-    values: Any = NoiseTunnel(explainer).attribute(
-        inputs,
-        nt_type="smoothgrad",
-        nt_samples=options.noise,
-        nt_samples_batch_size=min(options.noise, given.batch),
-        stdevs=options.noise_share * float(at.std(correction=0)),
-        target=given.index,
-        **more,
-    )
-    return Found(values[0].detach(), options.noise)
 
 
 class _AsModule(nn.Module):

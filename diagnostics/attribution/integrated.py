@@ -7,6 +7,7 @@ from torch import Tensor
 
 from .explained import Explained
 from .found import Found, Options
+from .noise import tunnelled
 
 SHARE, LEAST = 0.01, 0.05
 """The sum may be off by `SHARE` of the difference between output and baseline output, or of `LEAST` where that is
@@ -26,8 +27,13 @@ def integrated_gradients(given: Explained, difference: float, options: Options) 
     """(clip - baseline) times the mean gradient on the straight way between them (Sundararajan et al. 2017).
 
     Gauss-Legendre quadrature, its points doubled from `options.steps` until the sum is within `tolerance` of
-    `difference`, or `options.most_steps` are reached.
+    `difference`, or `options.most_steps` are reached. Averaged over noisy copies they add up to none, and the steps are
+    not raised.
     """
+    if options.noise:
+        start, batch = given.baseline.unsqueeze(0), given.batch
+        way = {"baselines": start, "n_steps": options.steps, "internal_batch_size": batch}
+        return tunnelled(IntegratedGradients(given.scores), given.clip, given, options, **way)
     return raised(given.scores, given.clip, given.baseline, given, difference, options)
 
 

@@ -5,6 +5,7 @@ import pytest
 from flatline.diagnostics.attribution.attribute import attribute
 from flatline.diagnostics.attribution.found import Options
 from flatline.diagnostics.attribution.names import METHODS
+from flatline.diagnostics.errors import AttachError
 from torch import nn
 
 INDEX = 3
@@ -69,6 +70,19 @@ def test_noise_changes_nothing_of_a_gradient_that_is_the_same_everywhere(linear,
     (found,) = of(linear, clip, start, "saliency", options=Options(noise=6))
     np.testing.assert_allclose(found.values, linear.weights(INDEX), atol=1e-6)
     assert found.steps == 6
+
+
+def test_noise_moves_the_clip_from_which_integrated_gradients_begin(linear, clip, start):
+    (found,) = of(linear, clip, start, "integrated-gradients", options=Options(noise=400))
+    ways = found.values / linear.weights(INDEX)
+    np.testing.assert_allclose(ways, clip - start, atol=6 * 0.1 * clip.std() / np.sqrt(400))
+    assert np.abs(ways - (clip - start)).max() > 1e-3
+    assert found.converged is None
+
+
+def test_noise_is_refused_where_no_gradient_is_averaged(linear, clip, start):
+    with pytest.raises(AttachError, match=r"occlusion has no gradient.*integrated-gradients"):
+        of(linear, clip, start, "occlusion", options=Options(noise=6))
 
 
 def test_probabilities_of_logits_are_their_sigmoid(linear, clip, start):
