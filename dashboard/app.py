@@ -1,9 +1,12 @@
 """The Dash application over one folder of runs."""
 
+import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from dash import Dash, Input, Output
 
 from ..runs.listing import Listing
@@ -24,15 +27,34 @@ RUN_LAYOUTS: dict[str, Callable[[Run], Any]] = {
     "diagnosis": diagnosis.layout,
 }
 
-PRELOADED = '<link rel="preload" as="script" href="/_dash-component-suites/plotly/package_data/plotly.min.js">'
-"""Five megabytes that Dash asks for only when the first page with a figure is there."""
+PRELOADED = """<script>
+      if (/^.(run|compare)/.test(location.pathname)) {
+        const href = "/_dash-component-suites/plotly/package_data/plotly.min.js";
+        document.head.append(Object.assign(document.createElement("link"), { rel: "preload", as: "script", href }));
+      }
+    </script>"""
+"""Five megabytes that Dash would ask for only when the page with its first figure is there."""
 
 
-def create_app(logs: Path, judge: Judge | None = None) -> Dash:
+class SharedListing(Listing):
+    """The runs of one folder for many threads: who asks while another reads waits for what that one finds."""
+
+    def __init__(self, logs: Path) -> None:
+        super().__init__(logs)
+        self._guard = threading.Lock()
+
+    def table(self) -> pd.DataFrame:
+        """The table of `list_runs` as it is now."""
+        with self._guard:
+            return super().table()
+
+
+def create_app(logs: Path, judge: Judge | None = None, listing: Listing | None = None) -> Dash:
     """The dashboard over the runs in a folder; everything it serves lies on this machine.
 
-    logs  : the folder of runs; it may be empty or not be there yet
-    judge : who says what became of them; None makes one
+    logs    : the folder of runs; it may be empty or not be there yet
+    judge   : who says what became of them; None makes one
+    listing : of the same folder; None makes one
     """
     logs = place(logs)
     judge = judge or Judge(logs)
@@ -45,7 +67,7 @@ def create_app(logs: Path, judge: Judge | None = None) -> Dash:
         assets_ignore=r"^report\.",  # of reports alone, and their style makes every change of a page slow
         suppress_callback_exceptions=True,  # pages come in by address, so their parts are not there at the start
     )
-    listing = Listing(logs)
+    listing = listing or SharedListing(logs)
     app.layout = shell.layout(str(logs))
     audio.register(app.server, logs)
     shell.register(app)
@@ -91,12 +113,19 @@ def serve(logs: Path, host: str = "127.0.0.1", port: int = 8050, ready: Callable
     Raises FlatlineError if the port cannot be had.
     """
     memory.spare()
-    judge = Judge(logs)
-    app = create_app(logs, judge)
+    judge, listing = Judge(logs), SharedListing(place(logs))
+    app = create_app(logs, judge, listing)
     try:
         with bound(app.server, host, port) as server:
+            threading.Thread(target=_read_ahead, args=(listing,), name="flatline listing", daemon=True).start()
             if ready is not None:
                 ready(f"http://{host}:{server.port}/")
             server.serve_forever()
     finally:
         judge.close()
+
+
+def _read_ahead(listing: Listing) -> None:
+    """Read the runs while a browser opens; what cannot be read is said by the page that shows it."""
+    with suppress(Exception):
+        listing.table()
