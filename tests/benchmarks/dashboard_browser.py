@@ -105,12 +105,12 @@ def tour(visit: Visit, address: str, run: str) -> dict[str, float]:
     visit.open(f"{address}run/{run}/vitals")
     waited = {"first figure": visit.since_start("drawn", HEATMAP), "first contentful paint": visit.first_paint()}
     visit.rest()
-    waited["cursor line after a key"] = key(visit, "Home", "moved", HEATMAP)
+    waited["cursor line after a key"] = key(visit, "Shift+Home", "moved", HEATMAP)
     for where, (page, graph) in TABS.items():
         waited[f"page switch, {where}"] = switch(visit, page, graph)
         visit.rest()
         if page == "classes":
-            waited["bars after a key"] = key(visit, "End", "retitled", graph)
+            waited["bars after a key"] = key(visit, "Shift+End", "retitled", graph)
             visit.rest()
     return waited | zoom(visit)
 
