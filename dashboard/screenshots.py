@@ -23,7 +23,7 @@ PAGES = ("vitals", "classes", "localisation", "diagnosis")
 
 
 SETTLED = """() => {
-    const graphs = [...document.querySelectorAll('.js-plotly-plot')];
+    const graphs = [...document.querySelectorAll('.js-plotly-plot')].filter(one => one.offsetParent);
     const drawn = graphs.every(one => one._fullLayout && (one._fullLayout.title.text || one.data.length));
     return drawn && !document.body.innerText.includes('being judged') && !document.body.innerText.includes('…');
 }"""

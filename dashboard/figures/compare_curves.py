@@ -181,5 +181,9 @@ def _points(curves: Curves) -> str:
         tables, key=lambda table: table.attrs.get("iterations", len(table)), default=pd.DataFrame({VALUE: []})
     )
     iterations = longest.attrs.get("iterations")
-    bounds = "" if is_whole(longest.index, iterations) else "of each bin: mean, lowest to highest (RNN: at least, and bounds)"
+    bounds = (
+        ""
+        if is_whole(longest.index, iterations)
+        else "of each bin: mean, lowest to highest (RNN: at least, and bounds)"
+    )
     return joined(bounds, points_note([column(longest, VALUE)], iterations))

@@ -9,11 +9,11 @@ import plotly.graph_objects as go
 from dash import Dash, Input, Output, State, html
 from dash.exceptions import PreventUpdate
 
-from ...diagnostics.errors import RunError
 from ...runs.run import Run
 from .. import figures
 from ..addresses import parse, run_path
 from ..figures.marks import Mark
+from ..figures.theme import message, theme_named
 from ..judging import Judge
 from ..shell import RECORDED, URL
 from . import figure_page
@@ -26,7 +26,9 @@ Summary = dict[str, Any] | None
 
 
 def _timeline(run: Run, theme: str = "light", *, summary: Summary = None) -> go.Figure:
-    return figures.findings_timeline(_judged(run, summary), theme, revision=f"{run.name} findings")
+    if summary is None or "diagnosis" not in summary:
+        return _later(theme)
+    return figures.findings_timeline(summary, theme, revision=f"{run.name} findings")
 
 
 def _evidence(place: int) -> Callable[..., go.Figure]:
@@ -39,16 +41,17 @@ def _evidence(place: int) -> Callable[..., go.Figure]:
         last: int | None = None,
         marks: Sequence[Mark] = (),
     ) -> go.Figure:
-        finding = shown_evidence(_judged(run, summary))[place]
-        return figures.evidence(run, finding, theme, first=first, last=last, marks=marks)
+        found = shown_evidence(summary)[place : place + 1]
+        if not found:
+            return _later(theme)
+        return figures.evidence(run, found[0], theme, first=first, last=last, marks=marks)
 
     return of_run
 
 
-def _judged(run: Run, summary: Summary) -> dict[str, Any]:
-    if summary is None or "diagnosis" not in summary:
-        raise RunError(f"run {run.name} has not been judged yet; its figures come with the verdict")
-    return summary
+def _later(theme: str) -> go.Figure:
+    """What stands in a card that is hidden until there is a finding for it."""
+    return message("Evidence", "Nothing was found yet that this figure could show.", theme_named(theme))
 
 
 CARDS = (
