@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import cached_epoch
+import dashboard_speed
 import diagnose_speed
 import front_end
 import lwlrap_speed
@@ -30,6 +31,7 @@ GROUPS: tuple[Group, ...] = (
     *run_log_forms.GROUPS,
     *run_log_speed.GROUPS,
     *diagnose_speed.GROUPS,
+    *dashboard_speed.GROUPS,
 )
 
 REPETITIONS = 5
