@@ -67,6 +67,8 @@ def parse(path: str, search: str | None = None) -> Address | None:
         return Address("runs")
     if len(parts) == 3 and parts[0] == "run":
         return Address(parts[2], parts[1]) if parts[2] in RUN_PAGES else None
+    if len(parts) == 2 and parts[0] == "run" and parts[1]:
+        return Address(RUN_PAGES[0], parts[1])
     if parts == ["compare"]:
         return Address("compare", runs=_names(search or ""), by=dict(parse_qsl((search or "").lstrip("?"))).get("by"))
     return None

@@ -117,7 +117,7 @@ def constant_level_alert(lwlrap: float, chance: float, constant: float) -> str:
     return (
         f"Its last lwlrap, {lwlrap:.3f}, is not more than 0.02 above what no learning scores (one fixed ranking of "
         f"the classes for every clip {_number(constant)}, a random one {_number(chance)}): so far this net does not "
-        "tell the clips apart."
+        "tell the clips apart. The Diagnosis page says since when, why, and what to do."
     )
 
 

@@ -66,8 +66,9 @@ def highest(run: Run, name: str) -> float:
 
 
 def _rows(run: Run, names: Sequence[str], first: int, last: int) -> pd.DataFrame:
-    table = run.window(list(names), first, last, last - first + 1)["mean"].droplevel("entry", axis=1)
-    return table.reindex(columns=list(names)).astype(float)
+    table = run.window(list(names), first, last, last - first + 1)
+    rows = pd.DataFrame({name: table["mean", name, ""] for name in names})
+    return rows.astype(float)
 
 
 def _last_finite(run: Run, name: str) -> tuple[int, int] | None:

@@ -37,7 +37,7 @@ ZOOM = "zoom"
 
 CLIP, CLASS, MAP = "clip", "class", "map"
 
-LIVE_MS, ENDED_MS = 2000, 30_000
+LIVE_MS, ENDED_MS = 2000, 10_000
 """How often a page asks whether there is something new: while its run trains, and after."""
 
 INDEX = """<!DOCTYPE html>
@@ -144,7 +144,8 @@ def _header(logs: str) -> dmc.Group:
 
 
 def _step(sign: str, name: str, title: str) -> html.Button:
-    return html.Button(sign, id=name, className="step", title=title, **{"aria-label": title, "type": "button"})
+    spoken: dict[str, Any] = {"aria-label": title}
+    return html.Button(sign, id=name, className="step", title=title, type="button", **spoken)
 
 
 def _choice(name: str, label: str, class_name: str, without: str) -> dmc.Group:

@@ -25,6 +25,8 @@ SPECIAL = ("attention", "name", "seed")
 def recipe_differences(runs: Sequence[Run]) -> pd.DataFrame:
     """What differs in the recipes of runs: key x run, keys dotted as for `--set`, keys of equal values left out.
 
+    Below them, in brackets, the data root's name and the number of classes, where these differ.
+
     Of a loop of one's own, which has no recipe, only seed and loss are known; its other keys set nothing apart. None
     stands where a key is not set (or is null).
     Returns columns named as by `names_of`, keys in the order of the recipe.
@@ -33,10 +35,20 @@ def recipe_differences(runs: Sequence[Run]) -> pd.DataFrame:
     keys = list(dict.fromkeys(key for one in settings for key in one))
     rows = {key: [one.get(key) for one in settings] for key in keys}
     told = [(bool(run.recipe), one) for run, one in zip(runs, settings, strict=True)]
+    rows |= (facts := _facts(runs))
     known = {key: [one.get(key) for has_recipe, one in told if has_recipe or key in one] for key in keys}
+    known |= {key: [value for value in values if value is not None] for key, values in facts.items()}
+    known = {key: values for key, values in known.items() if values}
     apart = {key: rows[key] for key, values in known.items() if any(not _equal(values[0], other) for other in values)}
     index = pd.Index(list(apart), name="key", dtype=object)
     return pd.DataFrame(list(apart.values()), index=index, columns=names_of(runs), dtype=object)
+
+
+def _facts(runs: Sequence[Run]) -> dict[str, list[Any]]:
+    """What runs were trained on, which no recipe says: without it their scores do not compare."""
+    data = [run.info.get("data") or {} for run in runs]
+    roots = [str(one["root"]).rstrip("/").rpartition("/")[2] if one.get("root") else None for one in data]
+    return {"(data root)": roots, "(classes)": [len(run.classes) or None for run in runs]}
 
 
 def settings_of(run: Run) -> dict[str, Any]:

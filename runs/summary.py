@@ -186,7 +186,8 @@ def _lowest_of_rnn(run: Run, points: int) -> np.ndarray:
     names = [name for name, part in run.parts.items() if part == "rnn"]
     if not names or "gradient_norm" not in run.columns:
         return np.full(1, np.nan)
-    norms = run.window("gradient_norm", points=points)["min"]["gradient_norm"][names].to_numpy(dtype=np.float64)
+    table = run.window("gradient_norm", points=points)
+    norms = np.column_stack([table["min", "gradient_norm", name].to_numpy(dtype=np.float64) for name in names])
     return np.where(np.isnan(norms).all(axis=1), np.nan, np.sqrt(np.nansum(norms**2, axis=1)))
 
 

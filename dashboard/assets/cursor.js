@@ -10,7 +10,7 @@
 
   function read_address(href) {
     const query = new URLSearchParams(new URL(href || window.location.href).search);
-    const whole = (name) => (/^\d+$/.test(query.get(name) || "") ? Number(query.get(name)) : null);
+    const whole = (name) => (/^\d{1,15}$/.test(query.get(name) || "") ? Number(query.get(name)) : null);
     const [first, last] = [whole("from"), whole("to")];
     clearTimeout(waiting); // the way here took the move along
     waiting = null;
@@ -59,7 +59,7 @@
   function place_cursor(at, cursor) {
     if (waiting === null) state.at = at ?? null;
     if (!cursor) return [keep(), keep(), keep(), keep()];
-    Object.assign(state, { last: Math.max(1, cursor.last), newest: cursor.newest, evaluations: cursor.evaluations });
+    Object.assign(state, { known: true, last: Math.max(1, cursor.last), newest: cursor.newest, evaluations: cursor.evaluations });
     draw();
     return [Math.min(standing(), state.last), state.last, standing(), state.last];
   }
@@ -178,7 +178,7 @@
 
   function isFor(event) {
     if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return false;
-    if (event.target.closest("input, textarea, select, [role=slider], [contenteditable], .ag-root, audio")) return false;
+    if (event.target.closest("input, textarea, select, [contenteditable], .ag-root, audio")) return false;
     if (event.key === " ") return Boolean(sound()?.getAttribute("src")) && !event.target.closest("button, a");
     if (PAGING.includes(event.key) && !event.shiftKey) return false; // they move the page, for those who read by keys
     return KEYS[event.key] && document.getElementById("controls")?.hidden === false;
@@ -187,8 +187,9 @@
   document.addEventListener("keydown", (event) => {
     if (!isFor(event)) return;
     event.preventDefault();
+    event.stopPropagation(); // a slider that was clicked has keys of its own, which mean something else
     KEYS[event.key](event);
-  });
+  }, true);
 
   // Ways between pages keep the cursor, the zoom and what is chosen, as long as they lead to the same run.
   function target(link) {
@@ -213,6 +214,8 @@
     const link = event.target.closest("a.page-link");
     if (link && !link.dataset.own) link.setAttribute("href", target(link));
   });
+
+  window.flatline = { last: () => (state.known ? state.last : NaN) };
 
   window.dash_clientside = window.dash_clientside || {};
   window.dash_clientside.flatline = Object.assign({}, window.dash_clientside.flatline, {

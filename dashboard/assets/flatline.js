@@ -47,7 +47,8 @@
     const layout = { ...figure.layout };
     for (const name of axes(layout)) {
       if (byIteration && name.startsWith("x")) {
-        if (zoom) layout[name] = { ...layout[name], range: [zoom[0] - 0.5, zoom[1] + 0.5], autorange: false };
+        const span = zoom || whole();
+        if (span) layout[name] = { ...layout[name], range: [span[0] - 0.5, span[1] + 0.5], autorange: false };
         continue;
       }
       const alike = same && old[name] && (old[name].type || "linear") === (layout[name].type || "linear");
@@ -56,6 +57,12 @@
       }
     }
     return { ...figure, layout };
+  }
+
+  // From the first iteration to the last of the page's runs: every axis of iterations is as long, and so has the cursor.
+  function whole() {
+    const last = window.flatline?.last();
+    return Number.isFinite(last) ? [0, last] : null;
   }
 
   // As it is now: a figure may have waited since it came.
@@ -107,6 +114,11 @@
     if (!Number.isFinite(first) || !Number.isFinite(last)) return;
     const next = [Math.max(0, Math.ceil(first)), Math.max(1, Math.floor(last))];
     if (next[1] <= next[0]) next[1] = next[0] + 1;
+    const all = whole();
+    if (all && next[0] <= all[0] && next[1] >= all[1]) {
+      if (zoom) window.dash_clientside.set_props("zoom", { data: null });
+      return;
+    }
     if (!zoom || next[0] !== zoom[0] || next[1] !== zoom[1]) {
       window.dash_clientside.set_props("zoom", { data: next });
     }

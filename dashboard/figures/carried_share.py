@@ -42,23 +42,24 @@ PIECES = {
 
 def carried_share(run: Run, theme: str = "light") -> go.Figure:
     """Shares of a run's newest ablation, those of its evaluations and of `flatline ablate` alike."""
-    return carried_share_figure(run.ablations, theme, name=run.name, revision=run.name)
+    return carried_share_figure(run.ablations, theme, name=run.name if run.recipe else None, revision=run.name)
 
 
 def carried_share_figure(
-    ablations: pd.DataFrame, theme: str = "light", *, name: str = "RUN", revision: str | None = None
+    ablations: pd.DataFrame, theme: str = "light", *, name: str | None = "RUN", revision: str | None = None
 ) -> go.Figure:
     """A bar a part: the share of the score above the constant level that is lost without it, with its 95 % interval.
 
     ablations : iteration x column (`ablation.rnn.gru`, `.low`, `.high`, `.score`, `ablation_score` ...), ascending
-    name      : of the run, for the command that makes an ablation
+    name      : of the run, for the command that makes an ablation; None of a loop of one's own, for which there is none
     """
     chosen = theme_named(theme)
     parts = newest_parts(ablations)
     if not parts:
-        figure = message(TITLE, "No part of this network was ablated. This finds out what each carries:", chosen, 240)
-        place = {"xref": "paper", "yref": "paper", "x": 0.5, "y": 0.25}
-        return figure.add_annotation(text=f"<b>flatline ablate {name}</b>", **place, font_size=14)
+        own = "flatline.ablate(model, batches) in your loop, handed to recorder.evaluation(ablations=),"
+        how = own if name is None else f"flatline ablate {name}"
+        text = f"No part of this network was ablated. What each carries of the score is found out by: {how}"
+        return message(TITLE, text.rstrip(","), chosen, 240)
     iteration, row = ablations.index[-1], ablations.iloc[-1]
     known = [part for part in parts if np.isfinite(part.share)]
     if not known:

@@ -35,9 +35,9 @@ def compare_classes(runs: Sequence[Run], theme: str = "light", *, iteration: int
     drawn = dict(list(members.items())[:MOST])
     tables = {label: recorded_rows(run.evaluation_lwlrap) for label, run in drawn.items()}
     without = [label for label, table in tables.items() if not len(table)]
-    if without:
-        words = f"No lwlrap by class was recorded at any evaluation of {', '.join(without)}."
-        return message(TITLE, words, theme_named(theme))
+    if len(without) == len(drawn):
+        return message(TITLE, "No lwlrap by class was recorded at any evaluation of these runs.", theme_named(theme))
+    tables = {label: table for label, table in tables.items() if len(table)}
     at = last_common([table.index for table in tables.values()]) if iteration is None else iteration
     if at is None:
         words = "These runs have no evaluation at the same iteration: train them with the same evaluate_every."
@@ -45,7 +45,10 @@ def compare_classes(runs: Sequence[Run], theme: str = "light", *, iteration: int
     missing = [label for label, table in tables.items() if at not in table.index]
     if missing:
         return message(TITLE, _nothing_at(at, missing, tables), theme_named(theme))
-    left_out = f"{len(members) - MOST} more runs left out" if len(members) > MOST else ""
+    left_out = joined(
+        f"{len(members) - MOST} more runs left out" if len(members) > MOST else "",
+        f"no lwlrap by class: {', '.join(without)}" if without else "",
+    )
     scores = pd.DataFrame({label: table.loc[at] for label, table in tables.items()})
     revision = ",".join(drawn)
     return compare_classes_figure(scores, theme, iteration=at, said=left_out, revision=revision)

@@ -101,7 +101,8 @@ def _panels(figure: go.Figure) -> list[str]:
 
 def span_of_traces(figure: go.Figure) -> tuple[float, float]:
     """Lowest and highest x of what is drawn, whole cells of a heatmap; NaN where no trace says its own."""
-    drawn = [_extent(trace) for trace in figure.data if trace.x is not None and len(trace.x)]
+    traces: list[Any] = list(figure.data)
+    drawn = [_extent(trace) for trace in traces if trace.x is not None and len(trace.x)]
     return min((low for low, _ in drawn), default=np.nan), max((high for _, high in drawn), default=np.nan)
 
 

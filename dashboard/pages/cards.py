@@ -77,14 +77,20 @@ def card_of(card: Card, **more: Any) -> html.Div:
     return html.Div(
         [dcc.Store(id=drawing(card.graph)), _figure(graph, card), _foot(card.graph)],
         className="card wide" if card.wide else "card",
-        **{"data-axis": card.axis, "data-asks": " ".join(sorted(card.asks)), "data-graph": card.graph},
+        **_marked(axis=card.axis, asks=" ".join(sorted(card.asks)), graph=card.graph),
         **more,
     )
 
 
+def _marked(**data: str) -> dict[str, Any]:
+    """Attributes `data-...` of an element, for the scripts and the style of the pages."""
+    return {f"data-{name}": value for name, value in data.items()}
+
+
 def _figure(graph: dcc.Graph, card: Card) -> html.Div:
     """The graph, with what it shows in words for those who cannot see it."""
-    return html.Div(graph, className="figure", **{"role": "figure", "aria-label": CAPTIONS[card.graph]})
+    spoken: dict[str, Any] = {"role": "figure", "aria-label": CAPTIONS[card.graph]}
+    return html.Div(graph, className="figure", **spoken)
 
 
 def _config(graph: str) -> Any:
@@ -103,7 +109,8 @@ def downloads(graph: str) -> html.Div:
             form,
             className="download",
             title=f"Save this figure as {form}" if form != "CSV" else "Save the points this figure shows as CSV",
-            **{"data-graph": graph, "data-form": form.lower(), "type": "button"},
+            type="button",
+            **_marked(graph=graph, form=form.lower()),
         )
         for form in FORMS
     ]

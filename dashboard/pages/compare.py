@@ -54,8 +54,10 @@ def _localisation(place: int) -> Callable[..., go.Figure]:
 
 def with_shared_scales(figure: go.Figure, others: Sequence[go.Figure]) -> go.Figure:
     """The figure with the colours of each heatmap spanning what those of its name span in any of the figures."""
-    for trace in figure.select_traces({"type": "heatmap"}):
-        alike = [one for other in others for one in other.select_traces({"type": "heatmap", "name": trace.name})]
+    maps: list[Any] = list(figure.select_traces({"type": "heatmap"}))
+    every: list[Any] = [trace for other in others for trace in other.select_traces({"type": "heatmap"})]
+    for trace in maps:
+        alike = [one for one in every if one.name == trace.name]
         known = [(one.zmin, one.zmax) for one in alike if one.zmin is not None and one.zmax is not None]
         if known:
             trace.update(zmin=min(low for low, _ in known), zmax=max(high for _, high in known))
@@ -114,9 +116,11 @@ def differences(runs: Sequence[Run]) -> Any:
         table = recipe_differences(runs)
     except Exception as error:
         return dmc.Text(reason(error, "the recipes"), size="sm", c="dimmed")
-    title = dmc.Text("What differs in their recipes", fw=600)
+    title = dmc.Text("What differs in their recipes and data", fw=600)
+    own = [run.name for run in runs if not run.recipe]
     if not len(table):
-        nothing = dmc.Text("Nothing that the runs say of themselves.", size="sm", c="dimmed")
+        words = f"No recipe is known of {', '.join(own)}: a loop of one's own." if own else "Nothing."
+        nothing = dmc.Text(words, size="sm", c="dimmed")
         return html.Div([title, nothing], className="card pad")
     head = html.Thead(html.Tr([html.Th(""), *(html.Th(name) for name in table.columns)]))
     body = [
@@ -145,7 +149,7 @@ def _pick(logs: Path, address: Address) -> dmc.MultiSelect:
 def _group(address: Address) -> dmc.Select:
     ways = GROUPS if (address.by or "") in GROUPS else {**GROUPS, str(address.by): f"by {address.by}"}
     options = [{"value": way, "label": label} for way, label in ways.items()]
-    return dmc.Select(id=GROUP, label="Together", data=options, value=address.by or "", w=240)
+    return dmc.Select(id=GROUP, label="Lines of the curves", data=options, value=address.by or "", w=240)
 
 
 def _readable(logs: Path, name: str) -> Run | None:

@@ -21,8 +21,8 @@ def newest_iteration(runs: Sequence[Run]) -> int:
 
 
 def evaluations_of(runs: Sequence[Run]) -> list[int]:
-    """Iterations of the evaluations that all of the runs have, ascending."""
-    each = [set(run.evaluation_iterations.tolist()) for run in runs]
+    """Iterations of the evaluations that all of the runs have, ascending; runs without any are no hindrance."""
+    each = [set(found) for run in runs if len(found := run.evaluation_iterations.tolist())]
     return sorted(set.intersection(*each)) if each else []
 
 

@@ -149,7 +149,7 @@ def _three(summary: Mapping[str, Any]) -> list[Any]:
             _what_died(summary),
             f"by {finding['kind']}",
         ),
-        "When": (when, f"of {summary['diagnosis']['iterations']:,}{until}"),
+        "Since": (when, f"of {summary['diagnosis']['iterations']:,}{until}"),
         "What to do": (_sentence(cause["do"]), _first_try(finding)),
     }
     tiles = [_answer(question, *answer) for question, answer in answers.items()]
@@ -160,7 +160,10 @@ def _what_died(summary: Mapping[str, Any]) -> str:
     finding, onsets = summary["diagnosis"]["findings"][0], summary["onsets"]
     if finding["where"]:
         return finding["where"]
-    return f"the {NETWORK.get(onsets[0]['part'], onsets[0]['part'])} first" if onsets else "the network as a whole"
+    if not onsets:
+        return "the network as a whole"
+    first = onsets[0]
+    return f"the {NETWORK.get(first['part'], first['part'])} first, at {first['iteration']:,}"
 
 
 def _first_try(finding: Mapping[str, Any]) -> Any:

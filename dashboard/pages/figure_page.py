@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from dash import ClientsideFunction, Dash, Input, Output, State
 from dash.exceptions import PreventUpdate
 
+from ...diagnostics.errors import FlatlineError
 from ...runs.run import Run
 from ..addresses import Address, parse, run_folder, run_path
 from ..figures.marks import marks_of
@@ -132,6 +133,9 @@ def _keywords(
 
 
 def reason(error: Exception, what: str) -> str:
-    """What the page says; the traceback goes to the log, lest a fault of the program pass for an unreadable file."""
-    LOGGER.error("%s cannot be shown", what, exc_info=error)
+    """What the page says; the traceback of a fault of the program goes to the log, lest it pass for one of the run."""
+    if isinstance(error, FlatlineError):  # it says itself what is wrong
+        LOGGER.info("%s cannot be shown: %s", what, error)
+    else:
+        LOGGER.error("%s cannot be shown", what, exc_info=error)
     return str(error) or type(error).__name__

@@ -56,8 +56,8 @@ def register(app: Dash, logs: Path, judge: Judge) -> None:
         address = parse(path or "/")
         if address is None or address.run is None:
             raise PreventUpdate
-        path = run_path(logs, address.run)
-        return (None, True, None) if path is None else heard(path, clip)
+        found = run_path(logs, address.run)
+        return (None, True, None) if found is None else heard(found, clip)
 
     figure_page.register(app, logs, judge, CARDS)
 
@@ -81,7 +81,7 @@ def heard(path: Path, clip: str | None) -> tuple[Any, bool, Any]:
 
 def _silent() -> dmc.Text:
     return dmc.Text(
-        "This run kept no clips to listen to: `flatline train` keeps those that its recipe pins (pinned: 3).",
+        "This run kept no clips to listen to: flatline train keeps those that its recipe pins (pinned: 3).",
         size="sm",
         c="dimmed",
     )

@@ -46,8 +46,8 @@ def register(app: Dash, logs: Path, judge: Judge) -> None:
         address = parse(path or "/")
         if address is None or address.run is None:
             raise PreventUpdate
-        path = run_path(logs, address.run)
-        return None if path is None else safe_header(path)
+        found = run_path(logs, address.run)
+        return None if found is None else safe_header(found)
 
     figure_page.register(app, logs, judge, CARDS)
 

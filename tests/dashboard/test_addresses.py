@@ -11,7 +11,7 @@ def test_the_root_is_the_runs_page():
     assert parse("/") == Address("runs")
 
 
-@pytest.mark.parametrize("path", ["/run", "/run/x", "/run/x/nothing", "/run/x/vitals/more", "/elsewhere"])
+@pytest.mark.parametrize("path", ["/run", "/run/", "/run/x/nothing", "/run/x/vitals/more", "/elsewhere"])
 def test_other_paths_have_no_address(path):
     assert parse(path) is None
 
@@ -44,3 +44,8 @@ def test_what_a_page_shows_stands_in_its_address():
     assert (
         run_address("a", "classes", {"iteration": "3", "clip": "x y&z"}) == "/run/a/classes?iteration=3&clip=x%20y%26z"
     )
+
+
+@pytest.mark.parametrize("path", ["/run/a%20b", "/run/a%20b/"])
+def test_a_run_without_a_page_is_its_vitals(path):
+    assert parse(path) == Address("vitals", "a b")

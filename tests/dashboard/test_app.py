@@ -126,7 +126,7 @@ def test_no_callback_leads_out_of_the_logs(simulated, tmp_path, name, page):
     assert not (tmp_path / "outside" / "summary.json").exists()
 
 
-@pytest.mark.parametrize("path", ["/elsewhere", "/run/story-attention/nothing", "/run/story-attention"])
+@pytest.mark.parametrize("path", ["/elsewhere", "/run/story-attention/nothing", "/run"])
 def test_an_unknown_page_says_so_and_links_home(logs, path):
     page = at(path, logs)
     assert "No such page" in page

@@ -64,7 +64,13 @@ def test_pieces_of_the_input_are_said_in_words():
 def test_without_an_ablation_the_command_is_named(healthy):
     figure = carried_share(healthy)
     assert not figure.data
-    assert f"<b>flatline ablate {healthy.name}</b>" in said(figure)
+    assert f"flatline ablate {healthy.name}" in said(figure)
+
+
+def test_of_a_loop_of_ones_own_the_function_is_named(logs):
+    words = said(carried_share(Run(logs / "own-loop"))).replace("<br>", " ")
+    assert "flatline.ablate(model, batches)" in words
+    assert "flatline ablate" not in words
 
 
 def test_a_network_at_the_constant_level_has_nothing_to_share_out():

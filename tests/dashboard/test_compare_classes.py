@@ -101,7 +101,9 @@ def test_runs_that_share_no_evaluation_or_have_none_say_so(tmp_path):
     assert "no evaluation at the same iteration" in said(compare_classes([first, second]))
     assert "there is none at which all have one" in said(compare_classes([first, second], iteration=10))
     empty = written(tmp_path / "c", {})
-    assert "No lwlrap by class was recorded at any evaluation of c" in said(compare_classes([first, empty]))
+    assert "no lwlrap by class: c" in said(compare_classes([first, empty]))
+    assert compare_classes([first, empty]).data
+    assert "No lwlrap by class was recorded at any evaluation of these runs" in said(compare_classes([empty]))
 
 
 def test_classes_that_only_some_runs_have_stand_with_those_alone(tmp_path):

@@ -127,3 +127,14 @@ def test_series_side_by_side_stand_where_they_were_recorded_and_nowhere_else():
 def test_the_last_common_iteration_need_not_be_anyones_last():
     assert last_common([pd.Index([0, 50, 100]), pd.Index([0, 50, 75])]) == 50
     assert last_common([pd.Index([0]), pd.Index([1])]) is None
+
+
+def test_runs_of_other_data_say_so(tmp_path):
+    one = run(tmp_path / "a", data={"root": "/somewhere/birds"}, classes=["x", "y"])
+    other = run(tmp_path / "b", data={"root": "/elsewhere/speech/"}, classes=["x", "y", "z"])
+    own = run(tmp_path / "c", recipe=None)
+    table = recipe_differences([one, other])
+    assert table.loc["(data root)"].tolist() == ["birds", "speech"]
+    assert table.loc["(classes)"].tolist() == [2, 3]
+    assert "(data root)" not in recipe_differences([one, one]).index
+    assert "(data root)" not in recipe_differences([one, own]).index
