@@ -190,7 +190,7 @@ def _checked(
 ) -> Checks:
     values = found.values.double().cpu().numpy()
     # Their steps are not raised: a ranking of cells is wanted, and no sum.
-    cheap = replace(options, steps=min(options.steps, FEWEST_STEPS // 2), most_steps=0)
+    cheap = replace(options, steps=min(options.steps, FEWEST_STEPS // 4), most_steps=0)
 
     def alike(other: Explained) -> float:
         at = [other.outputs(one.unsqueeze(0))[0] for one in (other.clip, other.baseline)]

@@ -82,12 +82,11 @@ class Explained:
         """
         kept: dict[int, int] = {}
 
-        def count(tensor: Tensor) -> Tensor:
+        def count(tensor: Tensor) -> None:  # the tensor itself would hold its own graph, for ever
             storage = tensor.untyped_storage()
             kept[storage.data_ptr()] = storage.nbytes()
-            return tensor
 
-        with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
+        with torch.autograd.graph.saved_tensors_hooks(count, lambda nothing: nothing):
             self.scores(self.clip.unsqueeze(0).clone().requires_grad_())
         weights = {tensor.untyped_storage().data_ptr() for tensor in self.model.parameters()}
         a_clip = max(1, sum(n for pointer, n in kept.items() if pointer not in weights))

@@ -1,6 +1,8 @@
 """Attribution through recurrent networks: it adds up, changes nothing, and refuses what it cannot do."""
 
+import gc
 import random
+import weakref
 
 import numpy as np
 import pytest
@@ -116,6 +118,29 @@ def test_batches_of_any_size_give_the_same(recurrent, clip, start, monkeypatch):
     for one, other in zip(many, of(model, clip, start, *THROUGH_RNNS, checks=False), strict=True):
         if one.method != "gradient-shap":  # its random points are drawn batch by batch
             np.testing.assert_allclose(one.values, other.values, atol=1e-5)
+
+
+def test_counting_what_a_pass_keeps_does_not_keep_it(recurrent, clip, start):
+    class Token:
+        pass
+
+    class Probe(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, values):
+            ctx.token = Token()
+            tokens.append(weakref.ref(ctx.token))
+            return values.clone()
+
+        @staticmethod
+        def backward(ctx, gradient):
+            return gradient
+
+    tokens, model = [], recurrent()
+    model.rnn.register_forward_pre_hook(lambda module, args: (Probe.apply(args[0]).tanh(), *args[1:]))
+    of(model, clip, start, "integrated-gradients", "grad-cam", "rnn-frames", checks=False)
+    gc.collect()
+    assert len(tokens) > 3
+    assert [one for one in tokens if one() is not None] == []
 
 
 def test_steps_are_raised_until_it_adds_up_and_no_further(clip, start):
