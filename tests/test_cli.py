@@ -27,6 +27,7 @@ COMMANDS = (
     "train",
     "check",
     "ablate",
+    "attribute",
     "predict",
     "dashboard",
     "compare",

@@ -47,7 +47,7 @@
     const layout = { ...figure.layout };
     for (const name of axes(layout)) {
       if (byIteration && name.startsWith("x")) {
-        const span = zoom || whole();
+        const span = zoom || page_span();
         if (span) layout[name] = { ...layout[name], range: [span[0] - 0.5, span[1] + 0.5], autorange: false };
         continue;
       }
@@ -60,7 +60,7 @@
   }
 
   // From the first iteration to the last of the page's runs: every axis of iterations is as long, and so has the cursor.
-  function whole() {
+  function page_span() {
     const last = window.flatline?.last();
     return Number.isFinite(last) ? [0, last] : null;
   }
@@ -114,7 +114,7 @@
     if (!Number.isFinite(first) || !Number.isFinite(last)) return;
     const next = [Math.max(0, Math.ceil(first)), Math.max(1, Math.floor(last))];
     if (next[1] <= next[0]) next[1] = next[0] + 1;
-    const all = whole();
+    const all = page_span();
     if (all && next[0] <= all[0] && next[1] >= all[1]) {
       if (zoom) window.dash_clientside.set_props("zoom", { data: null });
       return;
