@@ -23,7 +23,6 @@ CONTROLS_OF = {
     "vitals": "iteration",
     "classes": "iteration",
     "localisation": "iteration clip class map",
-    "attribution": "iteration clip class",
     "diagnosis": "iteration",
     "compare": "iteration clip",
 }
