@@ -93,11 +93,22 @@
       setTimeout(done, 100);
     });
 
+  // Dash 4.4 hands a figure that was zoomed back to Plotly, data and all, which draws it a second time just when the finer
+  // one is to be asked for; a figure of ours never has the very data that are drawn.
+  function without_echo() {
+    const draw = window.Plotly?.react;
+    if (!draw || draw.without_echo) return;
+    const react = (graph, figure, ...more) =>
+      figure?.data && figure.data === graph.data && graph._fullLayout ? Promise.resolve(graph) : draw(graph, figure, ...more);
+    window.Plotly.react = Object.assign(react, { without_echo: true });
+  }
+
   // Until there is a plot to put the figure into (Plotly itself may still be on its way), or the page has gone.
   async function placed(id) {
     for (let frames = 0; frames < 600 && cardOf(id) && !document.querySelector(`#${id} .js-plotly-plot`); frames += 1) {
       await frame();
     }
+    without_echo();
   }
 
   // Every axis of iterations of a page shows the same stretch: what one figure is zoomed to, all are.

@@ -76,7 +76,7 @@ def test_tabs_keep_the_cursor_and_the_zoom(open_page, logs):
     assert page.evaluate(RANGE, "gradient-heatmap") == [99.5, 180.5]
     page.locator(".page-tab", has_text="Classes").click()
     page.wait_for_url("**/classes?**")
-    wait_for(page, "class-lwlrap")
+    wait_for(page, "class-lwlrap", "class-heatmap")
     assert "149" in page.evaluate(TITLE, "class-lwlrap")
     assert page.evaluate(RANGE, "class-heatmap") == [99.5, 180.5]
     page.go_back()
