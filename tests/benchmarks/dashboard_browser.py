@@ -105,6 +105,9 @@ def tour(visit: Visit, address: str, run: str) -> dict[str, float]:
     visit.open(f"{address}run/{run}/vitals")
     waited = {"first figure": visit.since_start("drawn", HEATMAP), "first contentful paint": visit.first_paint()}
     visit.rest()
+    visit.open(f"{address}run/{run}/vitals")
+    waited["first figure, browser warm"] = visit.since_start("drawn", HEATMAP)
+    visit.rest()
     waited["cursor line after a key"] = key(visit, "Shift+Home", "moved", HEATMAP)
     for where, (page, graph) in TABS.items():
         waited[f"page switch, {where}"] = switch(visit, page, graph)

@@ -23,6 +23,7 @@ N, N_LONGER, N_RUNS = 100_000, 1_000_000, 1000
 TARGETS_MS = {
     "first contentful paint": 1000,
     "first figure": 2000,
+    "first figure, browser warm": 2000,
     "page switch, to classes": 500,
     "page switch, to localisation": 500,
     "page switch, back to vitals": 500,
@@ -129,7 +130,7 @@ def _size(n: int) -> str:
 def _benchmarks() -> tuple[Benchmark, ...]:
     groups: dict[str, dict[str, float | None]] = {
         _size(N): TARGETS_MS,
-        _size(N_LONGER): {longer(what): most and MOST_LONGER for what, most in TARGETS_MS.items()},
+        _size(N_LONGER): {longer(what): MOST_LONGER for what, most in TARGETS_MS.items() if most is not None},
         f"wall clock; {N_RUNS:,} runs of 350 iterations and two long ones, judged": LISTED,
         "the peak of the server, after all of that": MEMORY | {LOAD: None},
     }

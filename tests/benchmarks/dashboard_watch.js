@@ -38,13 +38,14 @@ window.bench = (function () {
     listed: [() => 0, () => document.querySelectorAll(".ag-center-cols-container .ag-row").length > 3],
   };
 
-  // Look at every frame; what is true in one is painted with it, and seen by the next.
+  // Look at every frame; what is true in one is painted with it, and seen by the next. Not the frame's own time, which
+  // may lie before the event that it shows.
   function watch(name, kind, id) {
     const [before, holds] = SEEN[kind];
     const was = before(id);
     delete at[name];
     const look = () => {
-      if (holds(was, id)) window.requestAnimationFrame((now) => (at[name] = now));
+      if (holds(was, id)) window.requestAnimationFrame(() => (at[name] = performance.now()));
       else window.requestAnimationFrame(look);
     };
     look();
