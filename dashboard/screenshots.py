@@ -25,7 +25,9 @@ PAGES = ("vitals", "classes", "localisation", "diagnosis")
 SETTLED = """() => {
     const graphs = [...document.querySelectorAll('.js-plotly-plot')].filter(one => one.offsetParent);
     const drawn = graphs.every(one => one._fullLayout && (one._fullLayout.title.text || one.data.length));
-    return drawn && !document.body.innerText.includes('being judged') && !document.body.innerText.includes('…');
+    const verdicts = [...document.querySelectorAll('#run-bar, .ag-cell[col-id=verdict], #diagnosis-words')];
+    const waits = verdicts.some(one => /being judged|^…$/.test(one.innerText.trim()));
+    return drawn && !waits;
 }"""
 """Every figure has come, and so has every verdict."""
 
@@ -87,7 +89,7 @@ def _shoot(chromium: Any, url: str, scheme: str, width: int, path: Path) -> None
     page = chromium.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
     try:
         page.goto(url)
-        page.wait_for_selector(".ag-row, .js-plotly-plot .main-svg")
+        page.wait_for_selector(".ag-row:visible, #page .card:visible")
         page.wait_for_function(SETTLED, timeout=60_000)
         page.wait_for_timeout(500)  # the last figure's transition
         page.screenshot(path=path, full_page=True)

@@ -147,6 +147,8 @@ def test_nothing_is_drawn_again_while_nothing_is_recorded(open_page, live):
     logs, _ = live
     page = open_page(logs, "/run/live%20one/vitals")
     wait_for_figures(page)
+    page.wait_for_function("document.querySelector('#run-verdict')?.innerText.includes('judged') === false")
+    page.wait_for_timeout(2_500)  # the marks of what was found are drawn
     page.wait_for_load_state("networkidle")
     asked = []
     page.on("request", lambda sent: asked.append(sent.post_data or ""))

@@ -165,8 +165,7 @@ def test_the_same_sound_in_two_runs_stands_there_once(logs):
 
 def test_several_runs_are_put_side_by_side_first(several):
     page = Elements(several)
-    assert {*COMPARISON} - {*titles(several)} == {"compare-classes"}
-    assert "No lwlrap by class was recorded" in several  # of the others: it says so
+    assert {*COMPARISON} <= {*titles(several)}
     links = [link["href"] for link in page.of("a")]
     assert links[:4] == ["#comparison", "#run-1-top", "#run-2-top", "#run-3-top"]
     assert several.index('id="comparison"') < several.index('id="run-1-top"') < several.index('id="run-3-top"')

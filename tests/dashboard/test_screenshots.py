@@ -1,7 +1,7 @@
 import sys
 
 import pytest
-from flatline.dashboard.screenshots import main, telling_runs
+from flatline.dashboard.screenshots import PAGES, main, telling_runs
 
 PNG = b"\x89PNG\r\n"
 
@@ -37,8 +37,7 @@ def test_one_command_takes_every_page_light_and_dark(chromium, logs, tmp_path, c
         "--runs",
         "own-loop",
     ]
-    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    subprocess.run(command, check=True, capture_output=True, timeout=300)
     names = {path.name for path in tmp_path.glob("*.png") if path.read_bytes().startswith(PNG)}
-    assert names == {
-        f"{page}-{scheme}-1280.png" for page in ("runs", "vitals-own-loop") for scheme in ("light", "dark")
-    }
+    pages = ("runs", *(f"{page}-own-loop" for page in PAGES))
+    assert names == {f"{page}-{scheme}-1280.png" for page in pages for scheme in ("light", "dark")}
