@@ -195,19 +195,18 @@ class Judge:
         return None
 
     def _keep(self, run: Path, mark: str, text: str, seconds: float) -> None:
+        """Keep what judging came to; of its `seconds` those of the judging itself count, not the start of a process."""
+        said = json.loads(text)
+        known = _Known(
+            said.get("mark") or mark, text, said.get("seconds", seconds), time.monotonic(), failed="error" in said
+        )
         with self._changed:
-            self._known[run] = _Known(
-                _mark_of(text) or mark, text, seconds, time.monotonic(), "error" in json.loads(text)
-            )
+            self._known[run] = known
             self._known.move_to_end(run)
             while len(self._known) > MOST_KEPT:
                 self._known.popitem(last=False)
             self._busy = None
             self._version += 1
-
-
-def _mark_of(text: str) -> str | None:
-    return json.loads(text).get("mark")
 
 
 def _row(summary: dict[str, Any]) -> dict[str, Any]:

@@ -260,7 +260,7 @@ def test_the_diagnosis_of_a_live_run_keeps_the_zoom(open_page, simulated, tmp_pa
         assert page.evaluate(RANGE, "evidence-1") == [49.5, 150.5]
         assert page.evaluate(RANGE, "findings-timeline") == [49.5, 150.5]
         simulated.write(log, 200, 260, collapsed=True)
-        page.wait_for_function("document.querySelector('#diagnosis-words').innerText.includes('260')")
+        page.wait_for_function("document.querySelector('#diagnosis-words').innerText.includes('260')", timeout=60_000)
         assert page.evaluate(RANGE, "evidence-1") == [49.5, 150.5]
         at(page, **{"from": 50, "to": 150})
     finally:
