@@ -1,0 +1,42 @@
+from dataclasses import replace
+from typing import ClassVar
+
+from ..recipe import Recipe
+from .base import Criterion, Intervention, Patient
+
+FITTING = {"probabilities": "bce", "logits": "bce-with-logits"}
+"""The loss that fits what a head gives."""
+
+
+class FixObjective(Intervention):
+    """The loss that fits what the head gives; the network stays as it is."""
+
+    name: ClassVar[str] = "fix-objective"
+    does: ClassVar[str] = "match the loss to what the head gives: logits or probabilities"
+    source: ClassVar[str] = "ours: docs/diagnosis.md, broken-objective"
+    treats: ClassVar[tuple[str, ...]] = ("broken-objective",)
+
+    def why_not(self, recipe: Recipe, patient: Patient) -> str | None:
+        """The loss fits already, or nobody knows what the network gives."""
+        if patient.gives is None:
+            return "nobody said what the network gives"
+        return "the loss fits already" if recipe.loss == FITTING[patient.gives] else None
+
+    def recipe(self, recipe: Recipe, patient: Patient) -> Recipe:
+        """With BCE on probabilities, or on logits."""
+        return replace(recipe, loss=FITTING[patient.gives or "logits"])
+
+    def on_criterion(self, criterion: Criterion, gives: str | None) -> Criterion:
+        """BCE on what the network gives, whatever the loop took; another loss than a misfitting BCE stays."""
+        from torch.nn import functional
+
+        from ..losses import binary_cross_entropy
+
+        takes_logits = (functional.binary_cross_entropy_with_logits,)
+        takes_probabilities = (functional.binary_cross_entropy, binary_cross_entropy)
+        name = type(criterion).__name__
+        if gives == "probabilities" and (criterion in takes_logits or name == "BCEWithLogitsLoss"):
+            return binary_cross_entropy
+        if gives == "logits" and (criterion in takes_probabilities or name == "BCELoss"):
+            return functional.binary_cross_entropy_with_logits
+        return criterion
