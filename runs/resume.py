@@ -97,15 +97,23 @@ def _counted(counts: dict[str, int]) -> str:
     return f"{counts.get('train')} training and {counts.get('validation')} validation clips"
 
 
-def resume(run: Run, recipe: Recipe, task: Task, *, watch: Watch | None = None, stop_on: str | None = None) -> Trained:
-    """Go on with a run from its newest checkpoint that can be read, to the recipe's end.
+def resume(
+    run: Run,
+    recipe: Recipe,
+    task: Task,
+    *,
+    watch: Watch | None = None,
+    stop_on: str | None = None,
+    until: int | None = None,
+) -> Trained:
+    """Go on with a run from its newest checkpoint that can be read, to the recipe's end, or to a pause at `until`.
 
     What was recorded after it is moved to `superseded/<number>/`. On a CPU, with as many threads, weights, evaluations
     and rows come out as if nothing had happened.
     Raises RunError or RecipeError, before anything is changed, for what cannot be resumed.
     """
     check_same_data(run, task)
-    training = Training(recipe, task, watch, stop_on)
+    training = Training(recipe, task, watch, stop_on, until=until)
     try:
         with opened(run.path) as folder:
             training.resumed = _put_back(run, folder, training)

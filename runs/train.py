@@ -1,7 +1,7 @@
 """One training run: a plain PyTorch loop with the recorder on it."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -86,10 +86,25 @@ def train(
 
 
 class Training:
-    """A run about to be trained: from its beginning, or on from a checkpoint."""
+    """A run about to be trained: from its beginning, or on from a checkpoint.
 
-    def __init__(self, recipe: Recipe, task: Task, watch: Watch | None = None, stop_on: str | None = None) -> None:
+    until : iterations after which it pauses, evaluated and ablated, as if it were interrupted; None is the recipe's end
+    about : what run.json says besides
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        task: Task,
+        watch: Watch | None = None,
+        stop_on: str | None = None,
+        *,
+        until: int | None = None,
+        about: Mapping[str, Any] | None = None,
+    ) -> None:
         self.recipe, self.task = recipe, task
+        self.until = recipe.iterations if until is None else min(until, recipe.iterations)
+        self.about = dict(about or {})
         self.stop_on = stop_on
         self.stopped_by: str | None = None
         self.watch = watch or (lambda reached: None)
@@ -114,7 +129,7 @@ class Training:
 
     def run(self, path: Path) -> Trained:
         """Train in that folder to the recipe's end, or until it is interrupted."""
-        info = {"recipe": self.recipe.to_dict(), "device": str(self.device), **self._facts()}
+        info = {"recipe": self.recipe.to_dict(), "device": str(self.device), **self._facts(), **self.about}
         log = RunLog(path, info, resume=self.resumed is not None)
         self.keeper = Keeper(
             log, Checkpoints(log.folder, self.recipe.keep_checkpoints), self.model, self.optimizer, self.scaler
@@ -125,7 +140,8 @@ class Training:
                 self._go_on(self.resumed, recorder, log)
             self._loop(recorder, interruption)
             self.keeper.keep(recorder, self.progress)
-            is_cut = interruption.asked or self.stopped_by is not None
+            is_paused = recorder.iteration == self.until < self.recipe.iterations
+            is_cut = interruption.asked or self.stopped_by is not None or is_paused
             status = "interrupted" if is_cut else "finished"
             recorder.close(status)
         return Trained(path, status, self.progress.last, self.progress.best, self.stopped_by)
@@ -145,11 +161,11 @@ class Training:
         for epoch, indices in batch_order(self.task, recipe.batch_size, recipe.seed, start=recorder.iteration):
             if interruption.asked or self._is_given_up(recorder):
                 return
-            if recorder.iteration >= recipe.iterations or self._is_stuck():
+            if recorder.iteration >= self.until or self._is_stuck():
                 break
             recorder.epoch = epoch
             self._iterate(recorder, self.task.batch(indices))
-            if recorder.iteration % recipe.evaluate_every == 0 or recorder.iteration == recipe.iterations:
+            if recorder.iteration % recipe.evaluate_every == 0 or recorder.iteration == self.until:
                 self._evaluate(recorder)
             elif self.keeper.is_due():
                 self.keeper.keep(recorder, self.progress)
@@ -186,7 +202,8 @@ class Training:
     def _ablation(self, iteration: int, scores: np.ndarray, target: np.ndarray) -> Ablation | None:
         """What the parts of the network carry, where it is due; a fault in it does not end the training."""
         schedule = schedule_of(self.recipe, self.task, self.model)
-        if not (schedule.is_due(iteration) or (self.recipe.ablate and self._gets_stuck(scores, target))):
+        is_end = iteration == self.until or self._gets_stuck(scores, target)
+        if not (schedule.is_due(iteration) or (self.recipe.ablate and is_end)):
             return None
         try:
             return ablation_of(self.model, self.task, self.recipe, what=IN_TRAINING, n_clips=schedule.n_clips)
