@@ -34,7 +34,7 @@ def read_label_csv(path: Path, *, needs_labels: bool = True) -> tuple[LabelRow, 
     needs_labels : False accepts a CSV without the labels column, as of an unlabelled test split
     Raises CsvError for a CSV without the columns, or one that cannot be read as one.
     """
-    lines = _lines(path)
+    lines = csv_lines(path)
     _, header = next(lines, (1, []))
     columns = {name.strip().lower(): i for i, name in enumerate(header)}
     wanted = ("fname", "labels") if needs_labels else ("fname",)
@@ -48,7 +48,7 @@ def read_label_csv(path: Path, *, needs_labels: bool = True) -> tuple[LabelRow, 
 
 def read_header(path: Path) -> tuple[str, ...]:
     """The column names of a CSV, spaces and a byte-order mark taken away; () for an empty file."""
-    _, header = next(_lines(path), (1, []))
+    _, header = next(csv_lines(path), (1, []))
     return tuple(name.strip() for name in header)
 
 
@@ -57,15 +57,19 @@ def read_vocabulary(path: Path) -> tuple[str, ...]:
 
     Source: FSDKaggle2019.meta/vocabulary.csv and, for the id column, FSD50K's.
     """
-    rows = [cells for _, cells in _lines(path)]
+    rows = [cells for _, cells in csv_lines(path)]
     if rows and VOCABULARY_HEADERS & {cell.lower() for cell in rows[0]}:
         del rows[0]
     names = (next((cell for cell in cells if _is_class_name(cell)), None) for cells in rows)
     return tuple(name for name in names if name is not None)
 
 
-def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Line number and cells of every line that is not blank; a quoted cell over two lines counts from its first."""
+def csv_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Line number and cells of every line that is not blank; a quoted cell over two lines counts from its first.
+
+    Separated by comma, semicolon or tab, whichever stands in the first line.
+    Raises CsvError for a file that cannot be read as CSV.
+    """
     text = _text(path)
     first = text.partition("\n")[0]
     delimiter = next((mark for mark in (",", ";", "\t") if mark in first), ",")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.random import Generator, default_rng
 
+from .events import Event
 from .knobs import (
     BACKGROUND_DB,
     BACKGROUND_TILT,
@@ -23,15 +24,6 @@ from .sounds import CLASSES, SOUNDS, Sound
 from .synth import SAMPLE_RATE_HZ, faded, shaped_noise
 
 SPLITS = ("train_curated", "train_noisy", "test")
-
-
-@dataclass(frozen=True)
-class Event:
-    """One sound in a clip; times in seconds."""
-
-    onset_s: float
-    offset_s: float
-    label: str
 
 
 @dataclass(frozen=True)
