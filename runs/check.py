@@ -13,6 +13,7 @@ from ..diagnostics.check import Checked, check
 from ..diagnostics.findings import KINDS, Finding
 from .network import device_of, make_model
 from .recipe import Recipe
+from .schedules import rate_at
 from .task import Task, batch_order
 
 STYLES = {"critical": "bold red", "warning": "yellow", "info": "dim"}
@@ -27,6 +28,10 @@ def check_recipe(recipe: Recipe, task: Task) -> Checked:
     device = device_of(recipe)
     model = make_model(recipe, task).to(device)
     optimizer = Adam(model.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay)
+    for group in optimizer.param_groups:  # as PyTorch's schedules leave it before the first iteration
+        n_batches = len(task.train) // recipe.batch_size
+        first = rate_at(recipe.schedule, recipe.learning_rate, 0, recipe.iterations, n_batches)
+        group["initial_lr"], group["lr"] = recipe.learning_rate, first
     _, indices = next(batch_order(task, recipe.batch_size, recipe.seed))
     batch = task.batch(indices)
     mask = batch.mask.to(device) if recipe.data.mask else None

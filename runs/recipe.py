@@ -2,8 +2,6 @@
 
 import copy
 import dataclasses
-import functools
-import math
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -14,6 +12,7 @@ import pydantic
 import yaml
 
 from ..diagnostics.errors import FlatlineError, unknown
+from .recipe_ranges import out_of_range
 
 BUILT_IN = Path(__file__).parent / "recipes"
 
@@ -21,27 +20,11 @@ STRICT = pydantic.ConfigDict(extra="forbid", str_strip_whitespace=True)
 
 LossKind = Literal["bce-with-logits", "bce"]
 
+ScheduleKind = Literal["constant", "warm-up", "cosine", "triangular", "triangular-exp"]
+
 
 class RecipeError(FlatlineError):
     """A recipe that cannot be read or holds a value that does not fit."""
-
-
-ABOVE_ZERO = math.ulp(0.0)
-
-LEAST: dict[str, float] = {
-    "iterations": 1,
-    "evaluate_every": 1,
-    "batch_size": 1,
-    "early_stop": 1,
-    "pinned": 0,
-    "keep_checkpoints": 1,
-    "seed": 0,
-    "weight_decay": 0,
-    "learning_rate": ABOVE_ZERO,
-    "clip_norm": ABOVE_ZERO,
-    "data.n_folds": 2,
-}
-"""The least that a key may be; what lies below trains nothing, or not what it says."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +64,27 @@ class DataRecipe:
 
 
 @dataclass(frozen=True)
+class ScheduleRecipe:
+    """How the learning rate goes over the iterations; `learning_rate` is its highest (see `schedules.rate_at`).
+
+    kind : "constant"; "warm-up", then constant; "cosine" down to the lowest rate; "triangular" between the lowest rate
+        and the highest and back; "triangular-exp", the same with an amplitude that decays
+    warm_up : iterations in which the rate rises evenly from the lowest; for "warm-up" and "cosine"
+    lowest : rate; below `learning_rate`
+    step_epochs : half a cycle of the triangular kinds; fractions will do. The seed's 4
+    decay : of "triangular-exp": what is left of the amplitude after each cycle
+    """
+
+    __pydantic_config__ = STRICT
+
+    kind: ScheduleKind = "constant"
+    warm_up: int = 0
+    lowest: float = 0.0
+    step_epochs: float = 4.0
+    decay: float = 0.5
+
+
+@dataclass(frozen=True)
 class Recipe:
     """All that a run needs besides the data's place.
 
@@ -108,6 +112,7 @@ class Recipe:
     evaluate_every: int = 50
     batch_size: int = 32
     learning_rate: float = 1e-3
+    schedule: ScheduleRecipe = field(default_factory=ScheduleRecipe)
     weight_decay: float = 0.0
     clip_norm: float | None = None
     early_stop: int | None = None
@@ -119,26 +124,12 @@ class Recipe:
     mixed_precision: bool = False
 
     def __post_init__(self) -> None:
-        for key, least in LEAST.items():
-            value = _at(self, key)
-            if value is not None and not least <= value < math.inf:
-                raise RecipeError(f"{key} is {value} (recipe {self.name}); give {_least_in_words(least)}")
-        if self.data.fold is not None and not 0 <= self.data.fold < self.data.n_folds:
-            raise RecipeError(f"data.fold is {self.data.fold} (recipe {self.name}); give 0 to {self.data.n_folds - 1}")
-        if self.seed >= 2**63:
-            raise RecipeError(f"seed is {self.seed} (recipe {self.name}); give less than 2**63, PyTorch's limit")
+        for fault in out_of_range(self):
+            raise RecipeError(fault)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as YAML holds them."""
         return dataclasses.asdict(self)
-
-
-def _at(recipe: Recipe, key: str) -> float | None:
-    return functools.reduce(getattr, key.split("."), recipe)  # type: ignore[return-value]
-
-
-def _least_in_words(least: float) -> str:
-    return "a number above 0" if least == ABOVE_ZERO else f"{least:g} or more"
 
 
 ADAPTER = pydantic.TypeAdapter(Recipe)
@@ -221,7 +212,8 @@ def _shown(value: Any) -> str:
 
 def _keys_beside(key: str) -> list[str]:
     """The known keys at the level of a dotted key."""
-    level = {"model": ModelRecipe, "data": DataRecipe}.get(key.partition(".")[0] if "." in key else "", Recipe)
+    levels = {"model": ModelRecipe, "data": DataRecipe, "schedule": ScheduleRecipe}
+    level = levels.get(key.partition(".")[0] if "." in key else "", Recipe)
     return [entry.name for entry in dataclasses.fields(level)]
 
 

@@ -55,6 +55,11 @@ def recipe_of(run: Run, address: str | None, settings: Sequence[str], **override
                     f"{key} is {now!r} here and {before!r} in {where}, which can only go on as it began "
                     f"(to be changed are {', '.join(MAY_CHANGE)}); leave it out, or train a new run"
                 )
+    if own.schedule.kind == "cosine" and wanted.iterations != own.iterations:
+        raise RecipeError(
+            f"iterations is {wanted.iterations} here and {own.iterations} in {where}, whose cosine schedule ends "
+            "there, and every rate before depends on it; leave it out, or train a new run"
+        )
     return wanted
 
 

@@ -27,6 +27,7 @@ from .progress import Keeper, Progress, put_back, put_back_random_state
 from .recipe import Recipe
 from .recording import Recorder
 from .run import Run
+from .schedules import rate_at
 from .task import Clips, Task, batch_order
 
 
@@ -125,6 +126,8 @@ class Training:
         state = load_state_at(checkpoint)
         load_weights_at(checkpoint, self.model)
         self.progress = put_back(state, checkpoint, self.optimizer, self.scaler)
+        for group in self.optimizer.param_groups:  # a fork's recipe may have others than its parent's optimiser had
+            group.update(lr=self.recipe.learning_rate, weight_decay=self.recipe.weight_decay)
         return state
 
     def run(self, path: Path) -> Trained:
@@ -176,6 +179,7 @@ class Training:
     def _iterate(self, recorder: Recorder, batch: Clips) -> None:
         self.model.train()
         self.optimizer.zero_grad()
+        self._set_rate(recorder.iteration)
         mask = batch.mask.to(self.device) if self.recipe.data.mask else None
         target = batch.target.to(self.device)
         with torch.autocast(self.device.type, enabled=self.mixed):
@@ -183,6 +187,13 @@ class Training:
         loss = self.criterion(output.float(), target)
         unclipped = self._step(loss)
         recorder.step(loss=loss, target=target, mask=mask, unclipped_norm=unclipped, **{self.model.output: output})
+
+    def _set_rate(self, iteration: int) -> None:
+        recipe = self.recipe
+        per_epoch = len(self.task.train) // recipe.batch_size
+        rate = rate_at(recipe.schedule, recipe.learning_rate, iteration, recipe.iterations, per_epoch)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
 
     def _step(self, loss: Tensor) -> Tensor | None:
         """Backward pass and optimiser step; returns the norm before clipping, None where nothing is clipped."""

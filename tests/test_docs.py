@@ -9,7 +9,15 @@ from flatline.data import PRESETS
 from flatline.diagnostics import detector_table
 from flatline.diagnostics.levels import SIGNALS
 from flatline.diagnostics.signal_table import with_table
-from flatline.runs.recipe import DataRecipe, ModelRecipe, Recipe, load_recipe, recipe_from_dict, recipe_names
+from flatline.runs.recipe import (
+    DataRecipe,
+    ModelRecipe,
+    Recipe,
+    ScheduleRecipe,
+    load_recipe,
+    recipe_from_dict,
+    recipe_names,
+)
 
 DOCS = Path(__file__).parent.parent / "docs"
 
@@ -19,12 +27,17 @@ def recipes_page():
 
 
 def keys(kind, prefix=""):
-    return [f"`{prefix}{field.name}`" for field in dataclasses.fields(kind) if field.name not in ("model", "data")]
+    return [
+        f"`{prefix}{field.name}`"
+        for field in dataclasses.fields(kind)
+        if field.name not in ("model", "data", "schedule")
+    ]
 
 
 def test_every_key_of_a_recipe_stands_in_the_recipes_page():
     page = recipes_page()
-    for key in (*keys(Recipe), *keys(ModelRecipe, "model."), *keys(DataRecipe, "data.")):
+    nested = {"model.": ModelRecipe, "data.": DataRecipe, "schedule.": ScheduleRecipe}
+    for key in (*keys(Recipe), *(key for prefix, kind in nested.items() for key in keys(kind, prefix))):
         assert key in page, key
 
 
