@@ -22,7 +22,7 @@ from .attribution_store import ARRAYS, FOLDER, Stored, key_of, read_stored, writ
 from .checkpoints import checkpoints_of, facts_of, find, load_weights_at
 from .jsons import to_json
 from .network import build_network, device_of
-from .predict import _inputs as run_inputs
+from .predict import run_inputs
 from .recipe import RecipeError, recipe_from_dict
 from .run import Run
 from .task import prepare
@@ -92,9 +92,9 @@ class Attributor:
             self._model = model.to(device).eval()
         return self._model
 
-    def clip(self, name: str, *, labelled: bool = False) -> GivenClip:
-        """A clip by name or file (`find_clip`)."""
-        return find_clip(self.run, name, self.settings, self.scaling, self.data, labelled=labelled)
+    def clip(self, name: str, *, labelled: bool = False, files: bool = True) -> GivenClip:
+        """A clip by name or, with `files`, any audio file (`find_clip`)."""
+        return find_clip(self.run, name, self.settings, self.scaling, self.data, labelled=labelled, files=files)
 
     @torch.no_grad()
     def scores(self, mels: np.ndarray, n_real: Sequence[int]) -> np.ndarray:

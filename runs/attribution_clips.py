@@ -32,29 +32,37 @@ class GivenClip:
 
 
 def find_clip(
-    run: Run, clip: str, settings: FeatureSettings, scaling: Scaling, data: Path | None, *, labelled: bool = False
+    run: Run,
+    clip: str,
+    settings: FeatureSettings,
+    scaling: Scaling,
+    data: Path | None,
+    *,
+    labelled: bool = False,
+    files: bool = True,
 ) -> GivenClip:
     """The clip: of the run's pinned ones, of the data root (`data`, or the run's own), or an audio file.
 
     An audio file is mixed down to one channel and resampled; one that lies in the data root has that clip's labels.
 
     labelled : look the labels of an audio file up
+    files : any audio file will do; False for a name that came over a network, which may open none
     Raises RunError for a name that nothing answers to, DataError for a file that cannot be used.
     """
     if clip in kept_clips(run):
         return _of_kept(kept_clip(run, clip))
     path = Path(clip)
-    is_file = path.is_file()
+    is_file = files and path.is_file()
     found = None
     if not is_file or labelled:
-        found = _in_data(run, clip, data)
+        found = clip_in_data(run, clip, data)
     if found is not None:
-        return _of_file(found.path, found.fname, found.labels, settings, scaling)
-    if is_file or path.is_dir() or len(path.parts) > 1:
-        return _of_file(path, str(path.absolute()), None, settings, scaling)
+        return clip_of_file(found.path, found.fname, found.labels, settings, scaling)
+    if files and (is_file or path.is_dir() or len(path.parts) > 1):
+        return clip_of_file(path, str(path.absolute()), None, settings, scaling)
     raise RunError(
         f"no clip is called {clip!r} (run {run.name}): the run keeps {_some(kept_clips(run))}; give one of these, a "
-        f"clip of {_root(run, data) or 'a data root (--data)'}, or an audio file"
+        f"clip of {_root(run, data) or 'a data root (--data)'}{', or an audio file' if files else ''}"
     )
 
 
@@ -81,16 +89,20 @@ def _of_kept(clip: KeptClip) -> GivenClip:
     return GivenClip(clip.name, np.asarray(clip.mel, dtype=np.float32), n_real, clip.labels, clip.frame_s)
 
 
-def _of_file(
+def clip_of_file(
     path: Path, name: str, labels: tuple[str, ...] | None, settings: FeatureSettings, scaling: Scaling
 ) -> GivenClip:
+    """An audio file as a run's network is given it.
+
+    Raises DataError for one that cannot be used.
+    """
     frames = log_mel(read_clip(path, settings.rate_hz).samples, settings)
     padded, mask = pad([frames], settings.n_frames)
     mel = np.ascontiguousarray(scaling.apply(padded)[0], dtype=np.float32)
     return GivenClip(name, mel, int(mask[0].sum()), labels, settings.hop_length / settings.rate_hz)
 
 
-def _in_data(run: Run, clip: str, data: Path | None) -> Clip | None:
+def clip_in_data(run: Run, clip: str, data: Path | None) -> Clip | None:
     """The clip of a data root by name or path; None where the root is not there or does not have it."""
     root = _root(run, data)
     if root is None:

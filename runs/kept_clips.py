@@ -113,15 +113,24 @@ def kept_clip(run: Run, name: str) -> KeptClip:
         raise unknown("pinned clip", name, _pinned(run), f"run {run.name}")
     folder = run.path / FOLDER / clip_folder(name)
     try:
-        facts = json.loads((folder / METADATA).read_bytes())
-        mel = np.load(io.BytesIO((folder / MEL).read_bytes()), allow_pickle=False)
-        return _clip(name, mel, facts, folder / AUDIO)
+        return read_clip_folder(folder, name)
     except FileNotFoundError:
         raise RunError(
             f"run {run.name} keeps nothing of clip {name!r} in {folder}: an earlier Flatline recorded it, or it is no "
             "spectrogram; train it again to see and hear the clip"
         ) from None
-    except StoreError:
+
+
+def read_clip_folder(folder: Path, name: str) -> KeptClip:
+    """A clip as `keep_clip` wrote it.
+
+    Raises FileNotFoundError where it did not, RunError where it cannot be read.
+    """
+    try:
+        facts = json.loads((folder / METADATA).read_bytes())
+        mel = np.load(io.BytesIO((folder / MEL).read_bytes()), allow_pickle=False)
+        return _clip(name, mel, facts, folder / AUDIO)
+    except (FileNotFoundError, StoreError):
         raise
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(f"{folder} cannot be read ({error}); delete it, and a resumed run writes it anew") from error

@@ -28,7 +28,7 @@ def keep_pinned(run: Path, task: Task, given: Mapping[str, Tensor], *, fsync: bo
     places = {task.clipset.clips[index].fname: index for index in task.validation.tolist()} if given else {}
     for name, mel in given.items():
         clip = task.clipset.clips[places[name]]
-        samples, rate_hz = _sound(clip.path, task.settings.duration_s)
+        samples, rate_hz = sound(clip.path, task.settings.duration_s)
         heard = events.get(name)
         kept = KeptClip(
             name=name,
@@ -74,7 +74,7 @@ def _event(row: Mapping[str, str]) -> Event:
     return Event(onset_s, offset_s, str(row["event_label"]))
 
 
-def _sound(path: Path, duration_s: float) -> tuple[np.ndarray | None, int | None]:
+def sound(path: Path, duration_s: float) -> tuple[np.ndarray | None, int | None]:
     """Samples, cut to what the model sees, and their rate; features may come from a cache, and the file be gone."""
     try:
         waveform = read_clip(path)
