@@ -21,14 +21,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return arguments.run(arguments)
     except KeyboardInterrupt:
-        return _say("interrupted", INTERRUPTED)
+        return say("interrupted", INTERRUPTED)
     except BrokenPipeError:  # `flatline runs | head`
         sys.stderr.close()
         return DONE
     except ValueError as error:
         if not type(error).__module__.startswith("flatline."):
             raise
-        return _say(str(error), getattr(error, "exit_code", BAD_INPUT))
+        return say(str(error), getattr(error, "exit_code", BAD_INPUT))
 
 
 def _joined(argv: list[str]) -> list[str]:
@@ -41,7 +41,9 @@ def parser() -> argparse.ArgumentParser:
     """Every command with its options."""
     from . import __version__
     from .cli_attribution import add_attribution
+    from .cli_experiments import add_experiments
     from .cli_reading import add_reading
+    from .cli_revive import add_revive
 
     top = argparse.ArgumentParser(prog="flatline", description="Find out why a recurrent network stopped learning.")
     top.add_argument("--version", action="version", version=f"flatline {__version__}")
@@ -51,6 +53,8 @@ def parser() -> argparse.ArgumentParser:
     _add_dashboard(commands)
     add_reading(commands)
     add_attribution(commands)
+    add_revive(commands)
+    add_experiments(commands)
     _add_data(commands)
     return top
 
@@ -163,9 +167,9 @@ def _train(arguments: argparse.Namespace) -> int:
         stop_on=arguments.stop_on,
     )
     if trained.stopped_by is not None:
-        _say(f"stopped at a critical finding: {trained.stopped_by}; `flatline diagnose` says more", SICK)
+        say(f"stopped at a critical finding: {trained.stopped_by}; `flatline diagnose` says more", SICK)
     if trained.status == "interrupted" and trained.stopped_by is None:
-        _say(f"interrupted; `flatline train --resume {trained.path}` goes on", INTERRUPTED)
+        say(f"interrupted; `flatline train --resume {trained.path}` goes on", INTERRUPTED)
     print(trained.path.resolve())
     if trained.stopped_by is not None:
         return SICK
@@ -208,7 +212,7 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 def _dashboard(arguments: argparse.Namespace) -> int:
     if arguments.logs.exists() and not arguments.logs.is_dir():
-        return _say(f"{arguments.logs} is a file; give the folder that holds the runs", BAD_INPUT)
+        return say(f"{arguments.logs} is a file; give the folder that holds the runs", BAD_INPUT)
     return _serve(arguments)
 
 
@@ -264,6 +268,7 @@ def print_json(value: Any) -> int:
     return DONE
 
 
-def _say(message: str, code: int) -> int:
+def say(message: str, code: int) -> int:
+    """Print one message to stderr; returns the exit code."""
     print(f"flatline: {message}", file=sys.stderr)
     return code
