@@ -1,6 +1,7 @@
 import torch
 
-from ..models import OptionError, Tagger, build
+from ..models import HEADS, OptionError, Tagger, build
+from ..models.inits import chrono_init, orthogonal_init
 from .recipe import Recipe, RecipeError
 from .task import Task
 
@@ -37,9 +38,28 @@ def make_model(recipe: Recipe, task: Task) -> Tagger:
     """
     torch.manual_seed(recipe.seed)
     model = build_network(recipe, len(task.clipset.classes), task.settings.n_mels)
+    initialise(model, recipe, task.settings.n_frames)
     if recipe.prior_bias:
-        model.head.set_prior_bias(torch.from_numpy(task.prior))
+        model.head.set_prior_bias(torch.from_numpy(task.sampled_prior(recipe.sampling)))
     return model
+
+
+def initialise(model: Tagger, recipe: Recipe, n_frames: int) -> None:
+    """Begin the network's RNNs as the recipe says.
+
+    Raises RecipeError for a network without any.
+    """
+    orthogonal = orthogonal_init(model) if "orthogonal" in recipe.init else 1
+    chrono = chrono_init(model, n_frames) if "chrono" in recipe.init else 1
+    if not (orthogonal and chrono):
+        raise RecipeError(
+            f"init is {recipe.init} (recipe {recipe.name}), but {recipe.model.architecture} has no RNN; set init=default"
+        )
+
+
+def gives(recipe: Recipe) -> str:
+    """What a recipe's network gives: "logits" or "probabilities"."""
+    return HEADS[recipe.model.head](1, 1, 1, **recipe.model.head_options).output
 
 
 def device_of(recipe: Recipe) -> torch.device:

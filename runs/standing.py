@@ -103,7 +103,7 @@ def comparison(runs: Sequence[Run]) -> Comparison:
 def _standing(run: Run, name: str, evaluations: pd.DataFrame, common: int | None) -> Standing:
     verdict, cause, onset = _judged(run)
     scores = {name: _last(evaluations[name].to_numpy()) for name in EVALUATION_COLUMNS}
-    norms, (share, low, high) = _recent_norms(run), _rnn_share(run.ablations)
+    norms, (share, low, high) = _recent_norms(run), rnn_share_of(run.ablations)
     lowest = min(norms, key=lambda part: norms[part], default=None)
     return Standing(
         name=name,
@@ -173,8 +173,8 @@ def _median(values: np.ndarray) -> float:
     return float(np.median(recorded)) if len(recorded) else math.nan
 
 
-def _rnn_share(ablations: pd.DataFrame) -> tuple[float, float, float]:
-    """Share, low and high of all RNNs together, of the last ablation that tried them."""
+def rnn_share_of(ablations: pd.DataFrame) -> tuple[float, float, float]:
+    """Share of the score that all RNNs together carry, and its interval, by the last ablation that tried them."""
     columns = [f"ablation.rnns{end}" for end in ("", ".low", ".high")]
     if not {*columns} <= {*ablations.columns}:
         return math.nan, math.nan, math.nan

@@ -1,0 +1,196 @@
+"""The course of treatment: diagnose, try what might help, keep what did, diagnose again."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from ..interventions import interventions
+from .arms import Arm, Standing
+from .halving import halve
+from .trials import Trials
+
+DEPTH = 3
+"""Interventions tried on top of each other."""
+
+WIDTH = 5
+"""Arms of a stage."""
+
+CARRIES = 1 / 3
+"""Share of the score from which an RNN is no longer bypassed, for an arm to count as a cure of it; ours."""
+
+MARGIN = 0.02
+"""lwlrap by which an arm must differ to be better; that of "at the constant level"."""
+
+SOUGHT = ("prior-bias", "time-softmax", "input-attention", "orthogonal-init", "lower-rate")
+"""What is tried of a run that is not well and of which no finding names a remedy; ours, by what cured the story's."""
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What was tried on one arm.
+
+    on : the arm it was tried on
+    cause : of that arm's diagnosis
+    arms : the best first
+    kept : the arm that the next stage goes on from; None where none was better
+    why : in words
+    """
+
+    on: Arm
+    cause: str | None
+    arms: tuple[Arm, ...]
+    kept: Arm | None
+    why: str
+    skipped: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Course:
+    """A treatment: the control, its stages, and the arm that is prescribed (the control where nothing helped)."""
+
+    control: Arm
+    stages: tuple[Stage, ...]
+
+    @property
+    def best(self) -> Arm:
+        """The arm kept last."""
+        kept = [stage.kept for stage in self.stages if stage.kept is not None]
+        return kept[-1] if kept else self.control
+
+    @property
+    def arms(self) -> list[Arm]:
+        """The control, and every arm in the order in which it was tried."""
+        return [self.control, *(arm for stage in self.stages for arm in stage.arms)]
+
+
+def treat(
+    trials: Trials,
+    *,
+    allowed: Sequence[str] | None = None,
+    depth: int = DEPTH,
+    width: int = WIDTH,
+    enough: Callable[[], str | None] = lambda: None,
+    say: Say = lambda words: None,
+) -> Course:
+    """Up to `depth` stages of at most `width` arms each.
+
+    A stage tries what the diagnosis of the arm at hand names, the cause's remedies first. The arm that removes the
+    cause is kept even where the score does not rise yet: a right loss alone still sits on the plateau, which the next
+    stage sees. Else the arm with the best score is, where it is better by `MARGIN`.
+
+    allowed : names of interventions; None is all
+    enough : why no further stage is begun (a budget), in words
+    """
+    control = trials.control()
+    current, stages = control, []
+    for _ in range(depth):
+        standing = _standing(current)
+        if stages and standing.diagnosis.verdict == "healthy":
+            break
+        if why := enough():
+            say(why)
+            break
+        arms, skipped = _candidates(trials, current, allowed, width)
+        if not arms:
+            stages.append(Stage(current, standing.diagnosis.cause, (), None, "nothing is left to be tried", skipped))
+            break
+        say(_begins(current, arms))
+        stage = _stage(trials, current, arms, skipped)
+        stages.append(stage)
+        say(stage.why)
+        if stage.kept is None:
+            break
+        current = stage.kept
+    return Course(control, tuple(stages))
+
+
+def _stage(trials: Trials, current: Arm, arms: Sequence[Arm], skipped: dict[str, str]) -> Stage:
+    cause = _standing(current).diagnosis.cause
+
+    def rank(arm: Arm) -> tuple[bool, float]:
+        return _cures(_standing(arm), cause), _score(arm)
+
+    def gives_up(arm: Arm) -> str | None:
+        standing = _standing(arm)
+        if standing.learnt:
+            return None
+        if _cures(standing, cause) and standing.diagnosis.cause is not None:
+            return f"the cause is gone, the score not yet there: {standing.diagnosis.cause}"
+        return None
+
+    tried = halve(trials, arms, rank, gives_up=gives_up)
+    best = tried[0]
+    if best.standing is None:
+        return Stage(current, cause, tuple(tried), None, "no arm could be trained", skipped)
+    kept, why = _kept(current, best, cause)
+    return Stage(current, cause, tuple(tried), kept, why, skipped)
+
+
+def _kept(current: Arm, best: Arm, cause: str | None) -> tuple[Arm | None, str]:
+    """The arm to go on from, and why."""
+    now, before = _standing(best), _standing(current)
+    gain = now.lwlrap - before.lwlrap
+    cured = cause is not None and before.has(cause) and _cures(now, cause)
+    moved = f"lwlrap {before.lwlrap:.3f} -> {now.lwlrap:.3f}"
+    if cured and gain > -MARGIN:
+        return best, f"{best.name} removes {cause} ({moved})"
+    if gain > MARGIN:
+        return best, f"{best.name} is better ({moved})"
+    return None, f"nothing was better than {current.name} by {MARGIN} (the best, {best.name}: {moved})"
+
+
+def _cures(standing: Standing, cause: str | None) -> bool:
+    """Whether a diagnosis no longer has that cause; of an RNN that was bypassed, whether it carries its share."""
+    if cause is None:
+        return standing.diagnosis.verdict == "healthy"
+    if cause == "bypassed-recurrence":
+        return standing.learnt and standing.rnn_share >= CARRIES
+    return not standing.has(cause)
+
+
+def _candidates(
+    trials: Trials, current: Arm, allowed: Sequence[str] | None, width: int
+) -> tuple[list[Arm], dict[str, str]]:
+    """Arms with one intervention more each, the likeliest first, and why others are not among them."""
+    skipped: dict[str, str] = {}
+    arms: list[Arm] = []
+    for name in _likely(_standing(current)) if allowed is None else allowed:
+        if name in current.given:
+            continue
+        if why := trials.why_not(current, name):
+            skipped[name] = why
+        elif len(arms) < width or allowed is not None:
+            arms.append(trials.prescribe(current, name))
+        else:
+            skipped[name] = f"{width} others come first"
+    return arms, skipped
+
+
+def _likely(standing: Standing) -> list[str]:
+    """Names of interventions, those for the cause first, then those for what else was found."""
+    known = {one.name: one for one in interventions()}
+    findings = standing.diagnosis.findings  # the cause is the first
+    kinds = [standing.diagnosis.cause, *(finding.kind for finding in findings if finding.is_active)]
+    names: list[str] = []
+    for kind in dict.fromkeys(kind for kind in kinds if kind is not None):
+        names += [name for finding in findings if finding.kind == kind for name in finding.remedies]
+        names += [name for name, one in known.items() if kind in one.treats]
+    return [name for name in dict.fromkeys([*names, *SOUGHT]) if name in known]
+
+
+def _begins(current: Arm, arms: Sequence[Arm]) -> str:
+    standing = _standing(current)
+    what = standing.diagnosis.cause or standing.diagnosis.verdict
+    return f"{current.name} ({what}, lwlrap {standing.lwlrap:.3f}): trying {', '.join(arm.given[-1] for arm in arms)}"
+
+
+def _standing(arm: Arm) -> Standing:
+    if arm.standing is None:
+        raise ValueError(f"the arm {arm.name} was not trained")
+    return arm.standing
+
+
+def _score(arm: Arm) -> float:
+    lwlrap = _standing(arm).lwlrap
+    return lwlrap if lwlrap == lwlrap else -1.0
