@@ -104,6 +104,15 @@ CAPTIONS = {
 }
 """Captions by graph id."""
 
+BESIDE = {
+    "lr-range": (
+        "A short training whose learning rate rises with every iteration. The loss lies flat while it is too low, "
+        "falls inside the shaded range, and rises where it is too high. A constant rate is well chosen where it "
+        "falls fastest, a cycle goes from the lowest to the highest. A net that no rate moves has another fault."
+    ),
+}
+"""Captions of figures that stand on no page of the dashboard."""
+
 CONSTANT_LEVEL = (
     "“At that level”: the last lwlrap is not more than 0.02 above the higher of chance (a random ranking) and the "
     "constant level (one ranking for all clips, by how common each class was in training). Such a net has learned "

@@ -40,10 +40,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m flatline.dashboard.figure_pictures", description=__doc__)
     parser.add_argument("collapsed", type=Path, help="a run that collapsed")
     parser.add_argument("learning", type=Path, help="a run that learned, with pinned clips")
+    parser.add_argument("--lr-range", type=Path, help="a range test; left out, its figure says that there is none")
     parser.add_argument("out", type=Path, help="folder for the PNG files")
     chosen = parser.parse_args(arguments)
     try:
-        for path in pictures(Run(chosen.collapsed), Run(chosen.learning), chosen.out):
+        ranged = None if chosen.lr_range is None else Run(chosen.lr_range)
+        for path in pictures(Run(chosen.collapsed), Run(chosen.learning), chosen.out, ranged):
             print(path)
     except FlatlineError as error:
         print(error, file=sys.stderr)
@@ -51,12 +53,13 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def pictures(collapsed: Run, learning: Run, out: Path) -> Iterator[Path]:
+def pictures(collapsed: Run, learning: Run, out: Path, ranged: Run | None = None) -> Iterator[Path]:
     """Write a PNG of every public figure of runs; gives their paths.
 
+    ranged : a learning-rate range test
     Raises FlatlineError if a run cannot be read, or Playwright or a browser is missing.
     """
-    drawn = figures_of(collapsed, learning)
+    drawn = figures_of(collapsed, learning, ranged)
     out.mkdir(parents=True, exist_ok=True)
     with browser() as chromium:
         page = chromium.new_page(viewport={"width": WIDTH, "height": 600})
@@ -68,7 +71,7 @@ def pictures(collapsed: Run, learning: Run, out: Path) -> Iterator[Path]:
             yield path
 
 
-def figures_of(collapsed: Run, learning: Run) -> dict[str, go.Figure]:
+def figures_of(collapsed: Run, learning: Run, ranged: Run | None = None) -> dict[str, go.Figure]:
     """Every public figure of runs, by its name."""
     summary = summarise(collapsed)
     marks = marks_of(summary["diagnosis"]["findings"])
@@ -77,6 +80,7 @@ def figures_of(collapsed: Run, learning: Run) -> dict[str, go.Figure]:
         "evidence": lambda: figures.evidence(collapsed, summary["diagnosis"]["findings"][0]),
         **{name: lambda name=name: _of(name, [collapsed, learning]) for name in map(_function, COMPARISON)},
         **{name: lambda name=name: _of(name, learning) for name in LEARNED},
+        "lr_range": lambda: figures.lr_range(ranged or learning),
         "gradient_heatmap": lambda: figures.gradient_heatmap(collapsed, first=FIRST, last=LAST, marks=marks),
         "gradient_lines": lambda: figures.gradient_lines(collapsed, marks=marks),
         "compare_heatmaps": lambda: figures.compare_heatmaps([collapsed, learning], first=FIRST, last=LAST),

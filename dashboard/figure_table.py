@@ -14,12 +14,16 @@ BEGIN, END = "<!-- figures:begin -->", "<!-- figures:end -->"
 
 DIAGNOSIS = ("findings-timeline", "evidence", "carried-share")
 
+LEARNING_RATE = ("lr-range",)
+"""Of a range test, which is no page of its own."""
+
 PAGES = {
     "Vital signs": VITALS,
     "Classes": CLASSES,
     "Localisation": LOCALISATION,
     "Diagnosis": DIAGNOSIS,
     "Several runs": COMPARISON,
+    "Learning rate": LEARNING_RATE,
 }
 """Graphs in the order of the docs, by the dashboard's page."""
 

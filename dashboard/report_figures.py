@@ -13,7 +13,7 @@ import plotly.graph_objects as go
 from ..diagnostics.errors import FlatlineError
 from ..runs.run import Run
 from . import figures
-from .captions import CAPTIONS
+from .captions import BESIDE, CAPTIONS
 from .captions import EVIDENCE as OF_EVIDENCE
 from .figures.marks import marks_of
 from .figures.theme import HEIGHT, message, theme_named
@@ -122,7 +122,7 @@ def function_of(graph: str) -> Callable[..., go.Figure]:
 
 def caption_of(graph: str) -> str:
     """The sentence under a graph, the dashboard's own."""
-    return CAPTIONS.get(graph, OF_EVIDENCE)
+    return {**CAPTIONS, **BESIDE}.get(graph, OF_EVIDENCE)
 
 
 def drawn(prefix: str, graph: str, rank: int, draw: Callable[[str], go.Figure], *, number: int | None = None) -> Figure:

@@ -53,7 +53,7 @@ def train(
         raise RecipeError("there is no RECIPE (flatline train); give one of `flatline recipes`, or --resume RUN")
     wanted = load_recipe(recipe, settings, iterations=iterations, seed=seed)
     check_writable(logs)
-    task = _prepared(wanted, embedded_data() if data is None else data)
+    task = prepared(wanted, embedded_data() if data is None else data)
     with training(wanted.iterations) as watch:
         trained = train_recipe(wanted, task, logs, name=name, watch=watch, stop_on=stop_on)
     remember(trained.path)
@@ -76,14 +76,18 @@ def _resume(
         return resuming.trained_already(run)
     wanted = resuming.recipe_of(run, recipe, settings, **overrides)
     check_writable(run.path)
-    task = _prepared(wanted, _data_of(run) if data is None else data)
+    task = prepared(wanted, data_of(run) if data is None else data)
     with training(wanted.iterations) as watch:
         trained = resuming.resume(run, wanted, task, watch=watch, stop_on=stop_on)
     remember(trained.path)
     return trained
 
 
-def _data_of(run: Run) -> Path:
+def data_of(run: Run) -> Path:
+    """The data root that a run was trained on, the embedded one made where it is not there yet.
+
+    Raises RunError where it is no longer there.
+    """
     recorded = run.info["data"].get("root")
     if recorded is None or Path(recorded) == story.embedded_data().resolve():
         return embedded_data()
@@ -92,7 +96,7 @@ def _data_of(run: Run) -> Path:
     return Path(recorded)
 
 
-def _prepared(recipe: Recipe, root: Path) -> Task:
+def prepared(recipe: Recipe, root: Path) -> Task:
     """What a recipe makes of a data root, with a bar, and a line on what was left out."""
     with counting("log-mel frames") as progress:
         task = prepare(recipe, root, progress=progress)
@@ -104,7 +108,7 @@ def _prepared(recipe: Recipe, root: Path) -> Task:
 def check(recipe: str, *, data: Path | None, settings: list[str], seed: int | None) -> tuple[Recipe, Checked]:
     """What is wrong with a recipe before its first iteration; without a data root, on the embedded data."""
     wanted = load_recipe(recipe, settings, seed=seed)
-    return wanted, check_recipe(wanted, _prepared(wanted, embedded_data() if data is None else data))
+    return wanted, check_recipe(wanted, prepared(wanted, embedded_data() if data is None else data))
 
 
 def predict(name: str, logs: Path, data: Path, output: Path, *, skip_bad: bool) -> None:
@@ -122,7 +126,7 @@ def predict(name: str, logs: Path, data: Path, output: Path, *, skip_bad: bool) 
 def ablate(name: str, logs: Path, *, data: Path | None, checkpoint: str) -> Ablated:
     """What each part of a run's network carries, on the clips it was evaluated on; kept in the run."""
     given = ablatable(Run(name, logs), checkpoint)
-    task = _prepared(given.recipe, _data_of(given.run) if data is None else data)
+    task = prepared(given.recipe, data_of(given.run) if data is None else data)
     with counting("passes through the network") as progress:
         return ablate_run(given, task, progress)
 

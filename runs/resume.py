@@ -33,6 +33,8 @@ def run_to_resume(address: str, logs: Path) -> Run:
             f"run {run.name} was recorded from a training loop of your own, which alone can go on with it; "
             "give --resume a run of `flatline train`"
         )
+    if "lr_range" in run.info:
+        raise RunError(f"run {run.name} is a learning-rate range test, which is begun anew (flatline lr-range)")
     if run.status == "running":
         lock_of(run.path).close()  # raises, naming the process
     return run

@@ -15,6 +15,7 @@ from .gradient_lines import gradient_lines, gradient_lines_figure
 from .hidden_gradient_heatmap import hidden_gradient_heatmap, hidden_gradient_heatmap_figure
 from .localisation_map import localisation_map, localisation_map_figure
 from .loss import loss, loss_figure
+from .lr_range import lr_range, lr_range_figure
 from .lwlrap import lwlrap, lwlrap_figure
 from .map_growth import map_growth, map_growth_figure
 from .output_health import output_health, output_health_figure
@@ -51,6 +52,8 @@ __all__ = [
     "localisation_map_figure",
     "loss",
     "loss_figure",
+    "lr_range",
+    "lr_range_figure",
     "lwlrap",
     "lwlrap_figure",
     "map_growth",

@@ -236,7 +236,7 @@ def test_a_training_leaves_the_verdict_beside_its_run(tmp_path, monkeypatch):
     recorded(tmp_path / "mine", 10)
     trained = types.SimpleNamespace(path=tmp_path / "mine")
     monkeypatch.setattr(commands, "train_recipe", lambda *_, **__: trained)
-    monkeypatch.setattr(commands, "_prepared", lambda *_: None)
+    monkeypatch.setattr(commands, "prepared", lambda *_: None)
     given = {"data": tmp_path, "logs": tmp_path, "name": None, "settings": [], "iterations": 10, "seed": 0}
     assert commands.train("story-plain", **given) is trained
     assert stored_summary(tmp_path / "mine") is not None
