@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 MEAN_FILE = "training-mean.npy"
 """(mel,) mean of the training clips' frames, scaled, kept beside the attributions once it was asked for."""
 
+SEVERAL = ("top", "true", "all")
+"""What stands for a class that the clip decides, or for several."""
+
 Progress = Callable[[int, int], None]
 
 
@@ -59,25 +62,21 @@ class Attributor:
 
     iteration : of a checkpoint that is there; None is that of the best evaluation, else the last one
     data : data root; None is the run's own
+    weights : a hash of the checkpoint's weights
     Raises RunError for a run without a recipe, such a checkpoint or a folder of its own, or where weights and recipe do
     not fit.
     """
 
     def __init__(self, run: Run, iteration: int | None = None, data: Path | None = None) -> None:
-        if not run.recipe or "data" not in run.info:
-            raise RunError(
-                f"run {run.name} was recorded from a training loop of your own, so there is no recipe to build its "
-                "network by; call flatline.diagnostics.attribution.attribute.attribute(model, clip, index) yourself"
-            )
-        if not isinstance(run.path, Path):
-            raise RunError(f"run {run.name} lies in a store, where nothing can be added; copy it to a folder first")
+        check_run(run)
         self.run, self.data = run, data
         self.settings, self.scaling = run_inputs(run)
         self.recipe = recipe_from_dict(run.recipe, f"run {run.name}")
         self.checkpoint, self.iteration = _checkpoint(run, iteration)
-        self._weights = hashlib.blake2b(self.checkpoint.read_bytes(), digest_size=10).hexdigest()
+        self.weights = hashlib.blake2b(self.checkpoint.read_bytes(), digest_size=10).hexdigest()
         self._model: Tagger | None = None
         self._mean: np.ndarray | None = None
+        self._references: dict[tuple[int, ...], np.ndarray | None] = {}
 
     @property
     def model(self) -> Tagger:
@@ -118,7 +117,7 @@ class Attributor:
             return [known[int(self.scores(clip.mel[None], [clip.n_real])[0].argmax())]]
         if wanted == "true":
             return _true(clip, known)
-        raise unknown("class", wanted, [*known, "top", "true", "all"], f"run {self.run.name}")
+        raise unknown("class", wanted, [*known, *SEVERAL], f"run {self.run.name}")
 
     def attribute(
         self,
@@ -137,9 +136,6 @@ class Attributor:
 
         chosen = settings or Settings()
         start = self._baseline(chosen.baseline, clip)
-        others = None
-        if checks and (mels := reference_mels(self.run, clip.mel)) is not None:
-            others = self.scores(mels, [mels.shape[1]] * len(mels))
         return attribute(
             self.model,
             clip.mel,
@@ -150,7 +146,7 @@ class Attributor:
             of=chosen.of,
             n_real=clip.n_real,
             masked=self.recipe.data.mask,
-            references=others,
+            references=self._others(clip.mel),
             options=chosen.options(),
             checks=checks,
         )
@@ -163,7 +159,7 @@ class Attributor:
             "settings": asdict(settings),
             "options": asdict(settings.options()),
             "iteration": self.iteration,
-            "weights": self._weights,
+            "weights": self.weights,
             "n_real": clip.n_real,
         }
         return key_of(about, clip.mel)
@@ -188,6 +184,13 @@ class Attributor:
             arrays |= {name: getattr(found.checks.curves, name) for name in ARRAYS}
         return write_stored(self.run.path, self.key(clip, class_name, found.method, settings), facts, arrays)
 
+    def _others(self, like: np.ndarray) -> np.ndarray | None:
+        """(clip, class) scores of the run's pinned clips that have a clip's size; None where there are none."""
+        if like.shape not in self._references:
+            mels = reference_mels(self.run, like)
+            self._references[like.shape] = None if mels is None else self.scores(mels, [mels.shape[1]] * len(mels))
+        return self._references[like.shape]
+
     def _baseline(self, name: str, clip: GivenClip) -> torch.Tensor:
         real = torch.from_numpy(clip.mel[: clip.n_real])
         mean = self._training_mean() if name == "mean" else None
@@ -203,6 +206,17 @@ class Attributor:
             file.parent.mkdir(exist_ok=True)
             np.save(file, self._mean, allow_pickle=False)
         return self._mean
+
+
+def check_run(run: Run) -> None:
+    """Raise RunError for a run whose network cannot be built, or which lies where nothing can be kept."""
+    if not run.recipe or "data" not in run.info:
+        raise RunError(
+            f"run {run.name} was recorded from a training loop of your own, so there is no recipe to build its "
+            "network by; call flatline.diagnostics.attribution.attribute.attribute(model, clip, index) yourself"
+        )
+    if not isinstance(run.path, Path):
+        raise RunError(f"run {run.name} lies in a store, where nothing can be added; copy it to a folder first")
 
 
 def attribute_clip(
@@ -230,7 +244,18 @@ def attribute_clip(
     names = list(dict.fromkeys(methods))
     check_names(names, chosen.baseline)
     asked = Attributor(run, iteration, data)
-    given = asked.clip(clip, labelled=wanted == "true")
+    return attribute_given(asked, asked.clip(clip, labelled=wanted == "true"), wanted, names, chosen, progress)
+
+
+def attribute_given(
+    asked: Attributor,
+    given: GivenClip,
+    wanted: str,
+    names: Sequence[str],
+    chosen: Settings,
+    progress: Progress | None = None,
+) -> list[Stored]:
+    """The same of a clip that is at hand, by a network that is."""
     classes = asked.classes(wanted, given)
     found: list[Stored] = []
     for done, class_name in enumerate(classes):

@@ -6,10 +6,21 @@ from typing import Any
 
 import numpy as np
 
-from ..data import SILENCE_DB, DataError, FeatureSettings, load_dataset, log_mel, pad, read_clip
+from ..data import (
+    SILENCE_DB,
+    ClipSet,
+    DataError,
+    FeatureSettings,
+    load_dataset,
+    log_mel,
+    pad,
+    read_clip,
+    training_split,
+)
 from ..data.clipset import Clip
 from ..diagnostics.errors import RunError
 from .kept_clips import KeptClip, kept_clip, kept_clips
+from .recipe import Recipe
 from .run import Run
 from .task import Scaling
 
@@ -77,6 +88,22 @@ def reference_mels(run: Run, like: np.ndarray, most: int = 8) -> np.ndarray | No
         if mel.shape == like.shape:
             found.append(mel)
     return np.stack(found) if found else None
+
+
+def evaluated_clips(run: Run, recipe: Recipe, clipset: ClipSet) -> list[int]:
+    """Which clips of a data root a run was not trained on: its test clips, else those held out; of a foreign root all.
+
+    Returns indices into `clipset.clips`.
+    """
+    wanted = recipe.data
+    if clipset.has_labelled_test and wanted.fold is None:
+        return clipset.split("test").tolist()
+    if str(clipset.root.resolve()) != str(run.info["data"].get("root")):
+        return list(range(len(clipset)))
+    split = training_split(
+        clipset, curated=wanted.curated, noisy=wanted.noisy, seed=recipe.seed, fold=wanted.fold, n_folds=wanted.n_folds
+    )
+    return split.validation.tolist()
 
 
 def silent_frame(scaling: Scaling, n_mels: int) -> np.ndarray:

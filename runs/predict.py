@@ -41,7 +41,7 @@ class Predictor:
                 "network by; give a run of `flatline train`"
             )
         self.classes = run.classes
-        self.settings, self.scaling = _inputs(run)
+        self.settings, self.scaling = run_inputs(run)
         self.recipe = recipe_from_dict(run.recipe, f"run {run.name}")
         self.model = build_network(self.recipe, len(self.classes), self.settings.n_mels)
         self.checkpoint = load_weights(run.path, self.model)
@@ -101,8 +101,11 @@ def clips_under(root: Path) -> tuple[list[Path], list[Problem]]:
     return paths, problems
 
 
-def _inputs(run: Run) -> tuple[FeatureSettings, Scaling]:
-    """How the run's clips became its input, from run.json."""
+def run_inputs(run: Run) -> tuple[FeatureSettings, Scaling]:
+    """How a run's clips became its input: settings of the features and their scaling, from run.json.
+
+    Raises RunError where they do not stand there.
+    """
     data = run.info["data"]
     try:
         return FeatureSettings(**data["features"]), scaling_from_dict(data["scaling"])
