@@ -62,6 +62,7 @@ class Chosen:
     level : a level, a subject, or several of both
     maps : kinds of attention maps by path
     activations : modules asked for by path; None leaves it to the level
+    bent : the loss is weighted or bent, so that its size says nothing
     scale : gives the factor that a GradScaler multiplies the loss by
     """
 
@@ -69,6 +70,7 @@ class Chosen:
     maps: Mapping[str, str] = field(default_factory=dict)
     activations: Sequence[str] | None = None
     scale: Callable[[], Any] = lambda: 1.0
+    bent: bool = False
 
     def signals(self) -> list[Signal]:
         """New signals, in the order in which they are collected.
@@ -80,6 +82,7 @@ class Chosen:
         every: dict[type[Signal], Callable[[], Signal]] = {
             AttentionMaps: lambda: AttentionMaps(self.maps),
             HiddenGradients: lambda: HiddenGradients(share, self.scale),
+            LabelHealth: lambda: LabelHealth(self.bent),
             Activations: lambda: Activations(self.activations),
         }
         return [every.get(kind, kind)() for kind in SIGNALS if kind.subject in subjects]

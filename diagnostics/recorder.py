@@ -69,6 +69,8 @@ class Recorder:
     on_finding : called with each new warning or critical Finding as soon as it is made; what it raises ends the loop.
         They are events of the log too
     activations : paths of modules whose outputs are looked at, at any level
+    bent : the criterion weights or bends the cross-entropy that `loss` names (`pos_weight`, focal, asymmetric), so what
+        holds its level or its gradient against that of cross-entropy is left out: rho, H0, the distance from ln 2
     Raises AttachError, and leaves no hook behind, where it cannot be put on.
 
     Of several processes that train together the first one writes; in the others nothing is recorded. What lies on a
@@ -92,6 +94,7 @@ class Recorder:
         pinned: Mapping[str, Tensor] | None = None,
         on_finding: Callable[..., None] | None = None,
         activations: Sequence[str] | None = None,
+        bent: bool = False,
     ) -> None:
         if loss not in LOSSES:
             raise unknown("loss", str(loss), LOSSES, "Recorder")
@@ -107,7 +110,7 @@ class Recorder:
         check_kinds(announced, {path for path, _ in self.model.named_modules()})
         kinds = announced if attention is not None else {**announced, **multihead_maps(self.model)}
         self._scaling = LossScaling(scaler)
-        self._signals = Chosen(level, kinds, activations, self._scaling.factor).signals()
+        self._signals = Chosen(level, kinds, activations, self._scaling.factor, bent).signals()
         self._frozen = [name for name, parameter in self.model.named_parameters() if not parameter.requires_grad]
         self._frozen_at_random = [name for name in self._frozen if is_as_drawn(self.model, name)]
         self._parts = parameter_parts(self.model, [name for name, _ in self.model.named_parameters()], announced)
@@ -227,12 +230,15 @@ class Recorder:
         loss: Any = None,
         clips: Any = None,
         ablations: Any = None,
+        prior: Any = None,
     ) -> dict[str, Any]:
         """Record an evaluation under the number of iterations done so far; returns its scores.
 
         logits, probabilities : (clip, class) of the validation clips, whichever the model gives
         target : as in `step`
         ablations : what `flatline.ablate` gave, whose shares go into the row
+        prior : (class,) share of the training clips with each class, for the constant level; None takes that of the
+            batches, which differs where classes are drawn more often than they come
         Raises ShapeError if scores and target do not fit together, AttachError after `close` and for ablations that are
         none.
         """
@@ -248,7 +254,8 @@ class Recorder:
             self._ablated |= new
             self._teller.tell("update", signals=self.description()["signals"])
         self._write_arrived(self._guarded("readback", self._readback.drain))
-        row = evaluation_row(as_numpy(outputs), labels, self.prior.value, float(as_number(loss, "loss", where)))
+        known = self.prior.value if prior is None else as_numpy(prior)
+        row = evaluation_row(as_numpy(outputs), labels, known, float(as_number(loss, "loss", where)))
         scores, maps = self._guarded("pinned clips", self._pinned.measure) or ({}, {})
         row = {"iteration": self.iteration, "epoch": self.epoch, "wall_time": time.time(), **row, **scores, **shares}
         self._teller.tell("append_evaluation", row)

@@ -1,5 +1,6 @@
 from torch import Tensor, nn
 
+from .around_rnn import AroundRNN
 from .heads import Head
 from .options import OptionError
 from .tagger import Tagger
@@ -27,6 +28,8 @@ class CGRNN(Tagger):
 
     channels : of the gated convolutions (the seed's 64)
     n_hidden : of the fifth convolution and of a GRU's direction (the seed's 128); None is twice the channels
+    layer_norm : LayerNorm on what enters and what leaves the GRU
+    highway : a residual round the GRU, by which the head sees the convolution's features too
     """
 
     n_blocks = 4
@@ -39,6 +42,8 @@ class CGRNN(Tagger):
         *,
         channels: int = 64,
         n_hidden: int | None = None,
+        layer_norm: bool = False,
+        highway: bool = False,
         **head_options,
     ) -> None:
         super().__init__()
@@ -51,6 +56,7 @@ class CGRNN(Tagger):
             blocks += [GatedConv(n_in, channels), GatedConv(channels, channels), nn.MaxPool2d((1, 2))]
         self.blocks = nn.Sequential(*blocks)
         self.conv = nn.Conv2d(channels, n_hidden, 3, padding=1)
+        self.around = AroundRNN(n_hidden, 2 * n_hidden, n_past=n_hidden, layer_norm=layer_norm, highway=highway)
         self.gru = nn.GRU(n_hidden, n_hidden, batch_first=True, bidirectional=True)
         self.head = head(n_hidden, n_classes, n_mels, **head_options)
 
@@ -61,4 +67,5 @@ class CGRNN(Tagger):
 
     def recur(self, features: Tensor) -> Tensor:
         """Forward half times the sigmoid of the backward half."""
-        return nn.functional.glu(self.gru(features)[0], dim=-1)
+        hidden = nn.functional.glu(self.around.normed(self.gru, features), dim=-1)
+        return self.around.joined(hidden, features)

@@ -1,5 +1,6 @@
 from torch import Tensor, nn
 
+from .around_rnn import AroundRNN
 from .heads import Head
 from .options import OptionError
 from .tagger import Tagger
@@ -17,6 +18,8 @@ class SimpleCGRNN(Tagger):
     n_features : of the linear layer
     frame_dropout : share of frames dropped whole. The seed put `Dropout2d` on (clip, frame, feature), which does that;
         it costs a third of the score. 0 turns it off. The seed's rate is not known; .2 is the paper's dropout
+    layer_norm : LayerNorm on what enters and what leaves the GRU
+    highway : a residual round the GRU, by which the linear layer sees the convolution's features too
     """
 
     def __init__(
@@ -31,6 +34,8 @@ class SimpleCGRNN(Tagger):
         n_layers: int = 3,
         n_features: int = 128,
         frame_dropout: float = 0.2,
+        layer_norm: bool = False,
+        highway: bool = False,
         **head_options,
     ) -> None:
         super().__init__()
@@ -41,6 +46,7 @@ class SimpleCGRNN(Tagger):
             )
         self.conv = nn.Conv1d(1, 1, kernel)
         self.pool = nn.MaxPool1d(pool)
+        self.around = AroundRNN(n_pooled, 2 * n_hidden, layer_norm=layer_norm, highway=highway)
         self.gru = nn.GRU(n_pooled, n_hidden, n_layers, batch_first=True, bidirectional=True)
         self.linear = nn.Linear(2 * n_hidden, n_features)
         self.dropout = nn.Dropout1d(frame_dropout)
@@ -54,4 +60,5 @@ class SimpleCGRNN(Tagger):
 
     def recur(self, features: Tensor) -> Tensor:
         """GRU, linear layer with ReLU, dropout of frames."""
-        return self.dropout(self.linear(self.gru(features)[0]).relu())
+        hidden = self.around.joined(self.around.normed(self.gru, features), features)
+        return self.dropout(self.linear(hidden).relu())

@@ -32,7 +32,7 @@ def check_recipe(recipe: Recipe, task: Task) -> Checked:
         n_batches = len(task.train) // recipe.batch_size
         first = rate_at(recipe.schedule, recipe.learning_rate, 0, recipe.iterations, n_batches)
         group["initial_lr"], group["lr"] = recipe.learning_rate, first
-    _, indices = next(batch_order(task, recipe.batch_size, recipe.seed))
+    _, indices = next(batch_order(task, recipe.batch_size, recipe.seed, sampling=recipe.sampling))
     batch = task.batch(indices)
     mask = batch.mask.to(device) if recipe.data.mask else None
     given = (batch.inputs.to(device), batch.target.to(device), mask)

@@ -53,7 +53,8 @@ def initialise(model: Tagger, recipe: Recipe, n_frames: int) -> None:
     chrono = chrono_init(model, n_frames) if "chrono" in recipe.init else 1
     if not (orthogonal and chrono):
         raise RecipeError(
-            f"init is {recipe.init} (recipe {recipe.name}), but {recipe.model.architecture} has no RNN; set init=default"
+            f"init is {recipe.init} (recipe {recipe.name}), but {recipe.model.architecture} has no RNN; "
+            "set init=default"
         )
 
 

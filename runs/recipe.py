@@ -20,6 +20,10 @@ STRICT = pydantic.ConfigDict(extra="forbid", str_strip_whitespace=True)
 
 LossKind = Literal["bce-with-logits", "bce"]
 
+InitKind = Literal["default", "orthogonal", "chrono", "orthogonal-chrono"]
+
+FocusKind = Literal["none", "focal", "asymmetric"]
+
 ScheduleKind = Literal["constant", "warm-up", "cosine", "triangular", "triangular-exp"]
 
 
@@ -89,7 +93,10 @@ class Recipe:
     """All that a run needs besides the data's place.
 
     loss : what the criterion expects; nothing makes it fit the head's output, since a misfit is what some recipes show
+    focus : bend the loss towards what is hard: "focal" or "asymmetric" (see `losses.criterion`)
     prior_bias : start the output bias at logit(class prior)
+    init : of RNNs: "orthogonal" recurrent weights, "chrono" gate biases, or both (see `models.inits`)
+    sampling : what a batch holds: "shuffled" has each clip once an epoch, "class-balanced" all classes as often
     evaluate_every : iterations
     clip_norm : total gradient norm to clip at; None does not clip
     early_stop : evaluations without a better lwlrap after which to stop; None goes on to the end
@@ -106,7 +113,10 @@ class Recipe:
     model: ModelRecipe = field(default_factory=ModelRecipe)
     data: DataRecipe = field(default_factory=DataRecipe)
     loss: LossKind = "bce-with-logits"
+    focus: FocusKind = "none"
     prior_bias: bool = False
+    init: InitKind = "default"
+    sampling: Literal["shuffled", "class-balanced"] = "shuffled"
     seed: int = 0
     iterations: int = 350
     evaluate_every: int = 50

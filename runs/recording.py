@@ -59,6 +59,7 @@ class Recorder(recorder.Recorder):
         pinned: Mapping[str, Tensor] | None = None,
         on_finding: Callable[..., None] | None = None,
         activations: Sequence[str] | None = None,
+        bent: bool = False,
     ) -> None:
         if not is_writer():
             log = Nowhere()
@@ -80,6 +81,7 @@ class Recorder(recorder.Recorder):
                 pinned=pinned,
                 on_finding=on_finding,
                 activations=activations,
+                bent=bent,
             )
         except BaseException:
             if path is not None:  # as if nothing had been asked: no empty run, and the one that stood there back

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,13 @@ class Task:
     def prior(self) -> np.ndarray:
         """(class,) share of training clips with each class."""
         return self.targets[self.train].mean(axis=0)
+
+    def sampled_prior(self, sampling: str) -> np.ndarray:
+        """(class,) share of clips with each class in the batches of that sampling, on average."""
+        if sampling == "shuffled":
+            return self.prior
+        labels = self.targets[self.train] > 0
+        return np.mean([self.targets[clips].mean(axis=0) for clips in _by_class(self.train, labels)], axis=0)
 
     def batch(self, indices: np.ndarray) -> Clips:
         """The clips at these indices, padded with silence, cut from the start where longer, scaled."""
@@ -156,14 +164,39 @@ def _refuse_too_few(recipe: Recipe, root: Path, n_train: int, n_validation: int)
         raise RecipeError(f"{root} has no usable clip to evaluate on; `flatline data check {root}` says why")
 
 
-def batch_order(task: Task, batch_size: int, seed: int, start: int = 0) -> Iterator[tuple[int, np.ndarray]]:
+def batch_order(
+    task: Task, batch_size: int, seed: int, start: int = 0, sampling: str = "shuffled"
+) -> Iterator[tuple[int, np.ndarray]]:
     """(epoch, indices) without end: each epoch a new seeded order of training clips, less its last partial batch.
 
     start : batches that have been drawn before
+    sampling : "class-balanced" draws a class for each place of a batch, all alike, and then one of its clips, so that
+        an epoch has as many batches and holds some clips again and others not; classes without clips are left out
     """
     epoch, done = divmod(start, len(task.train) // batch_size)
+    draw = _balanced(task) if sampling == "class-balanced" else partial(_permuted, task.train)
     while True:
-        order = np.random.default_rng([seed, epoch]).permutation(task.train)
+        order = draw(np.random.default_rng([seed, epoch]))
         for first in range(done * batch_size, len(order) - batch_size + 1, batch_size):
             yield epoch, order[first : first + batch_size]
         epoch, done = epoch + 1, 0
+
+
+def _permuted(clips: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    return rng.permutation(clips)
+
+
+def _balanced(task: Task) -> Callable[[np.random.Generator], np.ndarray]:
+    """What draws as many clips as an epoch has, by class."""
+    of_class = _by_class(task.train, task.targets[task.train] > 0)
+
+    def draw(rng: np.random.Generator) -> np.ndarray:
+        chosen, place = rng.integers(len(of_class), size=len(task.train)), rng.random(len(task.train))
+        return np.array([of_class[one][int(at * len(of_class[one]))] for one, at in zip(chosen, place, strict=True)])
+
+    return draw
+
+
+def _by_class(clips: np.ndarray, labels: np.ndarray) -> list[np.ndarray]:
+    """The clips of each class that has any; `labels` is (clip, class) bool."""
+    return [clips[has] for has in labels.T if has.any()]

@@ -111,7 +111,7 @@ class Training:
         self.watch = watch or (lambda reached: None)
         self.device = device_of(recipe)
         self.model = make_model(recipe, task).to(self.device)
-        self.criterion = criterion(recipe.loss, self.model.output)
+        self.criterion = criterion(recipe.loss, self.model.output, recipe.focus)
         self.optimizer = Adam(self.model.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay)
         self.mixed = recipe.mixed_precision and self.device.type == "cuda"
         self.scaler = torch.amp.GradScaler(enabled=True) if self.mixed else None  # type: ignore[attr-defined]
@@ -138,7 +138,7 @@ class Training:
             log, Checkpoints(log.folder, self.recipe.keep_checkpoints), self.model, self.optimizer, self.scaler
         )
         with self._recorder(log) as recorder, Interruption() as interruption:
-            recorder.prior.fixed = self.task.prior
+            recorder.prior.fixed = self.task.sampled_prior(self.recipe.sampling)
             if self.resumed is not None:
                 self._go_on(self.resumed, recorder, log)
             self._loop(recorder, interruption)
@@ -161,7 +161,8 @@ class Training:
         if not self.progress.last:
             self._evaluate(recorder)
         recipe = self.recipe
-        for epoch, indices in batch_order(self.task, recipe.batch_size, recipe.seed, start=recorder.iteration):
+        order = batch_order(self.task, recipe.batch_size, recipe.seed, recorder.iteration, recipe.sampling)
+        for epoch, indices in order:
             if interruption.asked or self._is_given_up(recorder):
                 return
             if recorder.iteration >= self.until or self._is_stuck():
@@ -240,7 +241,9 @@ class Training:
         target = self.task.targets[self.task.validation]
         shares = self._ablation(recorder.iteration, scores, target)
         self.progress = self.progress.after(
-            recorder.evaluation(target=target, loss=loss, ablations=shares, **{self.model.output: scores})
+            recorder.evaluation(
+                target=target, loss=loss, ablations=shares, prior=self.task.prior, **{self.model.output: scores}
+            )
         )
         self.keeper.keep(recorder, self.progress, evaluated=True)
 
@@ -267,6 +270,7 @@ class Training:
                 level=self.recipe.level,
                 scaler=self.scaler,
                 pinned=pinned,
+                bent=self.recipe.focus != "none",
             )
         except BaseException:
             log.close("failed")

@@ -17,6 +17,9 @@ class LabelHealth(Signal):
     """Whether the head still learns from the labels.
 
     Needs a loss that is known and averaged over the batch: NaN for "ctc" and where `loss` was not said.
+
+    bent : the loss is weighted or bent (focal), so that neither its level nor its gradient can be held against that of
+        cross-entropy: rho, H0 and the distance from ln 2 are NaN
     """
 
     subject = "labels"
@@ -33,7 +36,8 @@ class LabelHealth(Signal):
         SignalInfo("target_max", "1", "largest entry of a multi-hot target, as it was passed"),
     )
 
-    def __init__(self) -> None:
+    def __init__(self, bent: bool = False) -> None:
+        self._bent = bent
         self._model: nn.Module | None = None
         self._names: list[str] = []
         self._bias: int | None = None
@@ -45,9 +49,10 @@ class LabelHealth(Signal):
     def collect(self, batch: Batch, taken: Taken) -> Values:
         """Values of the batch; NaN without targets or a loss that is known."""
         distance = abs(batch.loss - math.log(2)) if batch.loss_kind in ("bce-with-logits", "bce") else math.nan
+        distance = math.nan if self._bent else distance
         low, high = batch.target_range
         known = {"ln2_distance": distance, "target_min": low, "target_max": high}
-        if batch.target is None or batch.prior is None or batch.loss_kind not in KNOWN_LOSSES:
+        if self._bent or batch.target is None or batch.prior is None or batch.loss_kind not in KNOWN_LOSSES:
             return {"rho": math.nan, "label_entropy": math.nan, **known}
         n_clips = len(batch.target) if batch.n_clips is None else batch.n_clips
         return {

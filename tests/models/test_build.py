@@ -11,6 +11,7 @@ SMALL = {
 HEAD_OPTIONS = [
     ("mean", {}),
     ("mean", {"sigmoid": True}),
+    ("linear-softmax", {}),
     ("localisation", {"axis": "class"}),
     ("localisation", {"axis": "time"}),
     ("localisation", {"axis": "time", "sigmoid": False}),

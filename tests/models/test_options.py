@@ -9,7 +9,7 @@ def built(architecture="cgrnn", head="mean", **options):
 
 
 def test_options_are_a_class_s_keyword_only_arguments():
-    assert options_of(ARCHITECTURES["cgrnn"]) == ["channels", "n_hidden"]
+    assert options_of(ARCHITECTURES["cgrnn"]) == ["channels", "n_hidden", "layer_norm", "highway"]
     assert options_of(HEADS["localisation"]) == ["sigmoid", "axis"]
 
 
