@@ -15,14 +15,18 @@ if TYPE_CHECKING:
     from .diagnostics.lwlrap import lrap, lwlrap, per_class_lwlrap
     from .runs.diagnosing import diagnose
     from .runs.recording import Recorder
+    from .runs.revive.own_loop import InterventionContext, Switch
+    from .runs.revive.reviving import revive
     from .runs.run import Run
 
 __version__ = "0.1.0"
 
 __all__ = [
     "FlatlineError",
+    "InterventionContext",
     "Recorder",
     "Run",
+    "Switch",
     "ablate",
     "check",
     "diagnose",
@@ -30,18 +34,22 @@ __all__ = [
     "lrap",
     "lwlrap",
     "per_class_lwlrap",
+    "revive",
 ]
 
 _PLACES = {
     "FlatlineError": "diagnostics.errors",
+    "InterventionContext": "runs.revive.own_loop",
     "Recorder": "runs.recording",
     "Run": "runs.run",
+    "Switch": "runs.revive.own_loop",
     "ablate": "diagnostics.ablation",
     "check": "diagnostics.check",
     "diagnose": "runs.diagnosing",
     "lrap": "diagnostics.lwlrap",
     "lwlrap": "diagnostics.lwlrap",
     "per_class_lwlrap": "diagnostics.lwlrap",
+    "revive": "runs.revive.reviving",
 }
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from ...diagnostics.diagnosis import Diagnosis
 from ...diagnostics.lwlrap import at_constant_level
@@ -117,7 +118,7 @@ def standing_of(run: Run, iteration: int | None = None) -> Standing:
 def _ratio(run: Run) -> float:
     if "gradient_norm" not in run.columns:
         return math.nan
-    norms = run.gradient_norms.tail(RECENT)
+    norms: pd.DataFrame = run.gradient_norms.tail(RECENT)
     means = {
         part: norms[[name for name, of in run.parts.items() if of == part]].to_numpy(dtype=float)
         for part in ("rnn", "head")

@@ -1,9 +1,11 @@
 """The course of treatment: diagnose, try what might help, keep what did, diagnose again."""
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ..interventions import interventions
+from ..interventions import Intervention
+from ..read_once import ReadOnce
 from .arms import Arm, Standing
 from .halving import halve
 from .trials import Trials
@@ -112,11 +114,12 @@ def _stage(trials: Trials, current: Arm, arms: Sequence[Arm], skipped: dict[str,
         return _cures(_standing(arm), cause), _score(arm)
 
     def gives_up(arm: Arm) -> str | None:
-        standing = _standing(arm)
-        if standing.learnt:
-            return None
-        if _cures(standing, cause) and standing.diagnosis.cause is not None:
+        standing, before = _standing(arm), _scored(current, _standing(arm).iterations)
+        cured = _cures(standing, cause)
+        if cured and not standing.learnt and standing.diagnosis.cause is not None:
             return f"the cause is gone, the score not yet there: {standing.diagnosis.cause}"
+        if not cured and not standing.lwlrap > before + MARGIN:
+            return f"no better than {current.name} at {standing.iterations}"
         return None
 
     tried = halve(trials, arms, rank, gives_up=gives_up)
@@ -155,7 +158,7 @@ def _candidates(
     """Arms with one intervention more each, the likeliest first, and why others are not among them."""
     skipped: dict[str, str] = {}
     arms: list[Arm] = []
-    for name in _likely(_standing(current)) if allowed is None else allowed:
+    for name in _likely(_standing(current), trials.known) if allowed is None else allowed:
         if name in current.given:
             continue
         if why := trials.why_not(current, name):
@@ -167,9 +170,8 @@ def _candidates(
     return arms, skipped
 
 
-def _likely(standing: Standing) -> list[str]:
+def _likely(standing: Standing, known: Mapping[str, Intervention]) -> list[str]:
     """Names of interventions, those for the cause first, then those for what else was found."""
-    known = {one.name: one for one in interventions()}
     findings = standing.diagnosis.findings  # the cause is the first
     kinds = [standing.diagnosis.cause, *(finding.kind for finding in findings if finding.is_active)]
     names: list[str] = []
@@ -189,6 +191,14 @@ def _standing(arm: Arm) -> Standing:
     if arm.standing is None:
         raise ValueError(f"the arm {arm.name} was not trained")
     return arm.standing
+
+
+def _scored(arm: Arm, iteration: int) -> float:
+    """Lwlrap of an arm's run at an iteration; -inf where it was not evaluated there."""
+    if arm.path is None:
+        return -math.inf
+    scores = ReadOnce(arm.path).evaluations["lwlrap"].dropna().to_dict()
+    return float(scores.get(iteration, -math.inf))
 
 
 def _score(arm: Arm) -> float:

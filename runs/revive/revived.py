@@ -24,7 +24,7 @@ class Revived:
     against : what speaks against it, in sentences
     seeds : `seed`, `run` and `lwlrap` of each seed of the best arm, the first that of the run
     mean, low, high : of these lwlraps, and the 95 % interval of the mean; None where there is none
-    cost : iterations trained by all arms, over arms x iterations of the run (the control's as well)
+    cost : iterations trained by the arms, over arms x iterations of an arm; a control that was there already is no arm
     stopped : why nothing more was tried
     recipe : file of the whole recipe; None for a loop of one's own
     """

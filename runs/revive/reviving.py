@@ -11,7 +11,7 @@ from ...diagnostics.diagnosis import Diagnosis
 from ...diagnostics.errors import RunError
 from ..addresses import LOGS
 from ..diagnosing import diagnose
-from ..interventions import named
+from ..interventions import Intervention, named
 from ..locking import FolderLock
 from ..read_once import ReadOnce
 from ..recipe import Recipe
@@ -55,6 +55,7 @@ def revive(
     width: int = WIDTH,
     jobs: int | None = None,
     trial: Callable[..., Run] | None = None,
+    own: Sequence[Intervention] = (),
     say: Callable[[str], None] | None = None,
     told: Told | None = None,
 ) -> Revived:
@@ -71,17 +72,18 @@ def revive(
     depth, width : interventions on top of each other, and arms of a stage, at most
     jobs : arms trained at a time; None is one a core
     trial : of a loop of your own (`runs.revive.own_loop`); left out, the run's recipe is trained
+    own : interventions of that loop (`runs.revive.own_loop.Switch`)
     say, told : for a person: called with sentences, and as `Told`
     Raises RunError or UnknownNameError, before anything is trained, for what cannot be tried.
     """
     patient = ReadOnce(run.path if isinstance(run, Run) else run, LOGS)
-    allowed = None if arms is None else [one.name for one in named(arms)]
+    allowed = None if arms is None else [one.name for one in _named(arms, own)]
     _check(patient, trial)
     speak, since, bound = say or (lambda words: None), time.monotonic(), budget or Budget()
     if trial is not None:
         from .own_loop import LoopTrials
 
-        trials: Any = LoopTrials(patient, trial, iterations=iterations, told=told)
+        trials: Any = LoopTrials(patient, trial, iterations=iterations, own=own, told=told)
     else:
         begin = last_healthy(patient, _onset(diagnose(patient), patient))
         trials = RecipeTrials(patient, _root(patient, data), iterations=iterations, begin=begin, jobs=jobs, told=told)
@@ -94,6 +96,11 @@ def revive(
     finally:
         trials.close()
     return _kept(patient, trials, course, again, stopped, time.monotonic() - since)
+
+
+def _named(names: Sequence[str], own: Sequence[Intervention]) -> list[Intervention]:
+    known = {one.name: one for one in own}
+    return [known[name] if name in known else named([name])[0] for name in names]
 
 
 def _check(run: Run, trial: Any) -> None:
@@ -124,10 +131,10 @@ def _root(run: Run, data: Path | None) -> Path:
 def _seeds(trials: Any, course: Course, n: int, say: Callable[[str], None]) -> list[Arm]:
     """The best arm with other seeds, as far as the first went."""
     best = course.best
-    if best is course.control or n < 2 or best.standing is None or not isinstance(trials, RecipeTrials):
+    if best is course.control or n < 2 or best.standing is None:
         return []
     say(f"{best.name}: with {n - 1} more seeds")
-    own = trials.own.seed
+    own = trials.seed
     return trials.train_seeds(best, range(own + 1, own + n), best.standing.iterations)
 
 
@@ -137,7 +144,8 @@ def _kept(run: Run, trials: Any, course: Course, again: list[Arm], stopped: str,
     scores = [arm.standing.lwlrap for arm in scored if arm.standing is not None]
     mean, low, high = interval(scores) if scores else (None, None, None)
     recipes = _recipes(trials, course)
-    whole = max(1, len(course.arms)) * (trials.iterations - trials.begin)
+    trained = [arm for arm in course.arms if arm.path != run.path]
+    whole = max(1, len(trained)) * (trials.iterations - trials.begin)
     revived = Revived(
         run=str(run.path),
         from_iteration=trials.begin,
@@ -154,7 +162,7 @@ def _kept(run: Run, trials: Any, course: Course, again: list[Arm], stopped: str,
         mean=mean,
         low=None if low is None or low != low else low,
         high=None if high is None or high != high else high,
-        cost=sum(_trained(arm, trials) for arm in course.arms[1:]) / whole,
+        cost=sum(_trained(arm, trials) for arm in trained) / whole if trained else None,
         seconds=round(seconds, 1),
         stopped=stopped,
         recipe=None if recipes is None or best is course.control else str(run.path / RECIPE),

@@ -1,13 +1,13 @@
 """What a doctor may ask of whoever trains arms, and the trials of a run that was trained by a recipe."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from ...data.parallel import n_cores
 from ...diagnostics.errors import RunError
-from ..interventions import Patient, named
+from ..interventions import Intervention, Patient, interventions
 from ..log import read_info
 from ..network import gives
 from ..read_once import ReadOnce
@@ -30,8 +30,10 @@ class Trials(Protocol):
     begin, iterations : where arms begin and how far they go
     every : iterations between evaluations, at which alone an arm can be paused
     spent : iterations trained so far, of all arms
+    known : interventions by name
     """
 
+    known: Mapping[str, Intervention]
     begin: int
     iterations: int
     every: int
@@ -83,6 +85,8 @@ class RecipeTrials:
         if begin >= self.iterations:
             raise RunError(f"arms would begin at {begin} and end at {self.iterations} (revive); give more --iterations")
         self.every, self.spent = own.evaluate_every, 0
+        self.known = {one.name: one for one in interventions()}
+        self.seed = own.seed
         self.own = replace(own, iterations=self.iterations, early_stop=None)
         self._recipes: dict[tuple[str, ...], Recipe] = {(): self.own}
         at_once = min(n_cores(), jobs or n_cores())
@@ -101,7 +105,7 @@ class RecipeTrials:
 
     def why_not(self, arm: Arm, name: str) -> str | None:
         """Why it cannot be tried on an arm."""
-        recipe, (one,) = self.recipe_of(arm), named([name])
+        recipe, one = self.recipe_of(arm), self.known[name]
         patient = self._patient(arm)
         why = one.why_not(recipe, patient)
         if why is None and one.recipe(recipe, patient) == recipe:
@@ -110,7 +114,7 @@ class RecipeTrials:
 
     def prescribe(self, arm: Arm, name: str) -> Arm:
         """A new arm with one intervention more."""
-        (one,) = named([name])
+        one = self.known[name]
         given = (*arm.given, name)
         self._recipes[given] = one.recipe(self.recipe_of(arm), self._patient(arm))
         return Arm(given)
