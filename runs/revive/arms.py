@@ -97,9 +97,7 @@ class Arm:
 
 def standing_of(run: Run, iteration: int | None = None) -> Standing:
     """Where a run stands at its last evaluation up to that iteration; judged as a whole."""
-    evaluations = run.evaluations
-    if iteration is not None:
-        evaluations = evaluations[evaluations.index <= iteration]
+    evaluations = run.evaluations.loc[:iteration]
     at = 0 if evaluations.empty else int(evaluations.index[-1])
     scores = {
         name: math.nan if evaluations.empty else float(evaluations[name].iloc[-1])
@@ -109,16 +107,17 @@ def standing_of(run: Run, iteration: int | None = None) -> Standing:
     return Standing(
         at,
         **scores,
-        gradient_ratio=_ratio(run),
+        gradient_ratio=_ratio(run, at),
         rnn_share=rnn_share_of(tried.loc[:at])[0],
         diagnosis=diagnose(run),
     )
 
 
-def _ratio(run: Run) -> float:
+def _ratio(run: Run, at: int) -> float:
+    """Of the iterations before an evaluation."""
     if "gradient_norm" not in run.columns:
         return math.nan
-    norms: pd.DataFrame = run.gradient_norms.tail(RECENT)
+    norms: pd.DataFrame = run.gradient_norms.loc[: at - 1].tail(RECENT)
     means = {
         part: norms[[name for name, of in run.parts.items() if of == part]].to_numpy(dtype=float)
         for part in ("rnn", "head")

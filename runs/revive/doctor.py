@@ -110,8 +110,9 @@ def treat(
 def _stage(trials: Trials, current: Arm, arms: Sequence[Arm], skipped: dict[str, str]) -> Stage:
     cause = _standing(current).diagnosis.cause
 
-    def rank(arm: Arm) -> tuple[bool, float]:
-        return _cures(_standing(arm), cause), _score(arm)
+    def rank(arm: Arm) -> tuple[bool, bool, float]:
+        score = _standing(arm).lwlrap
+        return not math.isnan(score), _cures(_standing(arm), cause), score
 
     def gives_up(arm: Arm) -> str | None:
         standing, before = _standing(arm), _scored(current, _standing(arm).iterations)
@@ -199,8 +200,3 @@ def _scored(arm: Arm, iteration: int) -> float:
         return -math.inf
     scores = ReadOnce(arm.path).evaluations["lwlrap"].dropna().to_dict()
     return float(scores.get(iteration, -math.inf))
-
-
-def _score(arm: Arm) -> float:
-    lwlrap = _standing(arm).lwlrap
-    return lwlrap if lwlrap == lwlrap else -1.0
