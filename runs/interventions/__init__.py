@@ -4,10 +4,58 @@ from collections.abc import Iterable
 from importlib.metadata import entry_points
 
 from ...diagnostics.errors import FlatlineError, unknown
+from .asymmetric_loss import AsymmetricLoss
 from .base import Intervention, Loop, Patient
+from .chrono_init import ChronoInit
+from .class_balanced_sampling import ClassBalancedSampling
+from .clip_gradients import ClipGradients
+from .dropout import Dropout
+from .fix_data import FixData
+from .fix_labels import FixLabels
 from .fix_objective import FixObjective
+from .focal_loss import FocalLoss
+from .gradient_highway import GradientHighway
+from .higher_rate import HigherRate
+from .input_attention import InputAttention
+from .layer_norm import LayerNorm
+from .less_weight_decay import LessWeightDecay
+from .linear_softmax import LinearSoftmax
+from .lower_rate import LowerRate
+from .mask_padding import MaskPadding
+from .no_frame_dropout import NoFrameDropout
+from .orthogonal_init import OrthogonalInit
+from .prior_bias import PriorBias
+from .standardise_features import StandardiseFeatures
+from .thaw import Thaw
+from .time_softmax import TimeSoftmax
+from .warm_up import WarmUp
 
-INTERVENTIONS: tuple[Intervention, ...] = (FixObjective(),)
+INTERVENTIONS: tuple[Intervention, ...] = (
+    FixObjective(),
+    PriorBias(),
+    LowerRate(),
+    HigherRate(),
+    ClipGradients(),
+    WarmUp(),
+    TimeSoftmax(),
+    LinearSoftmax(),
+    InputAttention(),
+    LayerNorm(),
+    GradientHighway(),
+    OrthogonalInit(),
+    ChronoInit(),
+    NoFrameDropout(),
+    StandardiseFeatures(),
+    MaskPadding(),
+    ClassBalancedSampling(),
+    AsymmetricLoss(),
+    FocalLoss(),
+    LessWeightDecay(),
+    Thaw(),
+    Dropout(),
+    FixLabels(),
+    FixData(),
+)
 """In the order in which they are tried where a diagnosis names none."""
 
 GROUP = "flatline.interventions"

@@ -38,11 +38,15 @@ class Loop:
     prior : (class,) share of clips with each class; None where it was not given
     iterations : planned
     n_frames : of a clip, as the RNN sees it; None where it was not given
+    loss : what the criterion expects, as `Recorder` takes it; None where it was not given
+    model : the network, for what an optimiser lacks of it; None where it was not given
     """
 
     iterations: int
     prior: "Tensor | None" = None
     n_frames: int | None = None
+    loss: str | None = None
+    model: "nn.Module | None" = None
 
 
 class Intervention:
@@ -52,12 +56,14 @@ class Intervention:
     does : what it changes, in one line
     source : paper, or "ours"
     treats : kinds of finding for which it is tried, besides those whose advice names it
+    setting : the key of a recipe, as `flatline train RECIPE --set` takes it, where one setting is all there is to it
     """
 
     name: ClassVar[str]
     does: ClassVar[str]
     source: ClassVar[str]
     treats: ClassVar[tuple[str, ...]] = ()
+    setting: ClassVar[str] = ""
 
     def why_not(self, recipe: Recipe, patient: Patient) -> str | None:
         """Why it cannot be tried on a recipe, in a few words; None where it can."""

@@ -15,6 +15,7 @@ class FixObjective(Intervention):
     does: ClassVar[str] = "match the loss to what the head gives: logits or probabilities"
     source: ClassVar[str] = "ours: docs/diagnosis.md, broken-objective"
     treats: ClassVar[tuple[str, ...]] = ("broken-objective",)
+    setting: ClassVar[str] = "loss=bce"
 
     def why_not(self, recipe: Recipe, patient: Patient) -> str | None:
         """The loss fits already, or nobody knows what the network gives."""
@@ -32,11 +33,19 @@ class FixObjective(Intervention):
 
         from ..losses import binary_cross_entropy
 
-        takes_logits = (functional.binary_cross_entropy_with_logits,)
-        takes_probabilities = (functional.binary_cross_entropy, binary_cross_entropy)
-        name = type(criterion).__name__
-        if gives == "probabilities" and (criterion in takes_logits or name == "BCEWithLogitsLoss"):
-            return binary_cross_entropy
-        if gives == "logits" and (criterion in takes_probabilities or name == "BCELoss"):
-            return functional.binary_cross_entropy_with_logits
-        return criterion
+        if gives not in FITTING or takes(criterion) in (None, gives):
+            return criterion
+        return binary_cross_entropy if gives == "probabilities" else functional.binary_cross_entropy_with_logits
+
+
+def takes(criterion: Criterion) -> str | None:
+    """What a binary cross-entropy takes, "logits" or "probabilities"; None for another criterion."""
+    from torch import nn
+    from torch.nn import functional
+
+    from ..losses import binary_cross_entropy
+
+    if isinstance(criterion, nn.BCEWithLogitsLoss) or criterion is functional.binary_cross_entropy_with_logits:
+        return "logits"
+    of_probabilities = (functional.binary_cross_entropy, binary_cross_entropy)
+    return "probabilities" if isinstance(criterion, nn.BCELoss) or criterion in of_probabilities else None
