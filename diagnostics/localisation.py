@@ -79,7 +79,7 @@ def relative(scores: np.ndarray) -> np.ndarray:
     values = np.asarray(scores, dtype=np.float64)
     if values.ndim != 1 or not values.size or not np.isfinite(values).all():
         raise ShapeError(
-            f"scores by frame have shape {values.shape} or are not finite (relative); give (frame,) floats"
+            f"scores have shape {values.shape} or are not finite (relative); give (frame,) floats"
         )
     positive = np.maximum(values, 0.0)
     peak = positive.max()
@@ -98,7 +98,7 @@ def pointing_game(scores: np.ndarray, truth: np.ndarray) -> float:
     """
     if scores.shape != truth.shape:
         raise ShapeError(
-            f"there are {len(scores)} scores for {len(truth)} frames (pointing_game); give the same frames"
+            f"{len(scores)} scores for {len(truth)} frames (pointing_game); give the same frames"
         )
     return float(truth[scores == scores.max()].mean())
 

@@ -11,6 +11,7 @@ from .attributing import SEVERAL, Attributor, Progress, Settings, attribute_give
 from .attribution_clips import clip_of_file, evaluated_clips
 from .attribution_store import Stored
 from .run import Run
+from .task import of_splits
 
 
 @dataclass
@@ -51,6 +52,7 @@ def attribute_clips(
         raise unknown("class", wanted, known, f"run {run.name}")
     clipset = load_dataset(root, on_problem="collect")
     places = evaluated_clips(run, asked.recipe, clipset)
+    came.left_out += [str(problem) for problem in of_splits(clipset.problems, {clipset.clips[i].split for i in places})]
     for done, place in enumerate(places):
         if progress is not None:
             progress(done, len(places))

@@ -47,13 +47,13 @@ def missing() -> list[str]:
 
 
 def event_f1(true: Sequence[Found], detected: Sequence[Found]) -> dict[str | None, float]:
-    """Event F1 by class, and under None that of all events together; NaN of a class without any, and without sed_eval.
+    """Event F1 by class that has a true event, and under None that of all events together; NaN without sed_eval.
 
     A detection is right where its onset is off by no more than `COLLAR_S`, its offset by no more than that or
     `LENGTH_SHARE` of the event's length, one detection for one event.
     Source: sed_eval.sound_event.EventBasedMetrics; Mesaros et al. 2016.
     """
-    labels = sorted({one.label for one in true})
+    labels = sorted({one.label for one in true if one.events})
     sed_eval = _library("sed_eval")
     if sed_eval is None or not labels:
         return dict.fromkeys([None, *labels], math.nan)
@@ -129,9 +129,9 @@ def _quiet() -> Iterator[None]:
 
 
 def _score(found: Any) -> float:
-    """sed_eval's F1; 0 where there are true events and nothing was detected, for which it gives NaN."""
+    """sed_eval's F1; 0 where nothing was detected, or nothing right, for which it gives NaN."""
     value = float(found["f_measure"]["f_measure"])
-    return 0.0 if math.isnan(value) and found["count"]["Nref"] else value
+    return 0.0 if math.isnan(value) else value
 
 
 def area(found: np.ndarray, false: np.ndarray) -> float:
