@@ -24,4 +24,4 @@ class AsymmetricLoss(Intervention):
 
     def on_criterion(self, criterion: Criterion, gives: str | None) -> Criterion:
         """Bend a binary cross-entropy, on what that takes."""
-        return bent_criterion(criterion, gives, "asymmetric")
+        return bent_criterion(criterion, "asymmetric")

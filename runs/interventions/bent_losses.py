@@ -1,13 +1,28 @@
 """What the interventions on the loss share."""
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from ..recipe import FocusKind, Recipe
 from .base import Criterion
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+@dataclass(frozen=True)
+class BentLoss:
+    """A focal or asymmetric loss in place of a loop's own; `takes` "logits" or "probabilities"."""
+
+    focus: FocusKind
+    takes: str
+
+    def __call__(self, scores: "Tensor", target: "Tensor") -> "Tensor":
+        """The mean over clips and classes of (clip, class) scores and multi-hot targets."""
+        from ..losses import criterion
+
+        kind = "bce" if self.takes == "probabilities" else "bce-with-logits"
+        return criterion(kind, self.takes, self.focus)(scores.float(), target.float())
 
 
 def why_not_bent(recipe: Recipe) -> str | None:
@@ -20,16 +35,9 @@ def bent(recipe: Recipe, focus: FocusKind) -> Recipe:
     return replace(recipe, focus=focus)
 
 
-def bent_criterion(criterion: Criterion, gives: str | None, focus: FocusKind) -> Criterion:
-    """The same for a criterion of a loop's own that is binary cross-entropy; any other, or unknown scores, stay."""
-    from ..losses import criterion as by_name
+def bent_criterion(criterion: Criterion, focus: FocusKind) -> Criterion:
+    """The same for a criterion of a loop's own that is binary cross-entropy; any other stays."""
     from .fix_objective import takes
 
-    if gives is None or takes(criterion) is None:
-        return criterion
-    loss = by_name("bce" if takes(criterion) == "probabilities" else "bce-with-logits", gives, focus)
-
-    def on_float(scores: "Tensor", target: "Tensor", *args: Any) -> "Tensor":
-        return loss(scores.float(), target.float())
-
-    return on_float
+    kind = None if isinstance(criterion, BentLoss) else takes(criterion)
+    return criterion if kind is None else BentLoss(focus, kind)

@@ -3,6 +3,7 @@ from typing import ClassVar
 
 from ..recipe import Recipe
 from .base import Criterion, Intervention, Patient
+from .bent_losses import BentLoss
 
 FITTING = {"probabilities": "bce", "logits": "bce-with-logits"}
 """The loss that fits what a head gives."""
@@ -35,6 +36,8 @@ class FixObjective(Intervention):
 
         if gives not in FITTING or takes(criterion) in (None, gives):
             return criterion
+        if isinstance(criterion, BentLoss):
+            return replace(criterion, takes=gives)
         return binary_cross_entropy if gives == "probabilities" else functional.binary_cross_entropy_with_logits
 
 
@@ -45,6 +48,8 @@ def takes(criterion: Criterion) -> str | None:
 
     from ..losses import binary_cross_entropy
 
+    if isinstance(criterion, BentLoss):
+        return criterion.takes
     if isinstance(criterion, nn.BCEWithLogitsLoss) or criterion is functional.binary_cross_entropy_with_logits:
         return "logits"
     of_probabilities = (functional.binary_cross_entropy, binary_cross_entropy)

@@ -24,4 +24,4 @@ class FocalLoss(Intervention):
 
     def on_criterion(self, criterion: Criterion, gives: str | None) -> Criterion:
         """Bend a binary cross-entropy, on what that takes."""
-        return bent_criterion(criterion, gives, "focal")
+        return bent_criterion(criterion, "focal")
