@@ -13,14 +13,18 @@ if TYPE_CHECKING:
 UNKNOWN = 1.0
 """Norm to clip at where none was recorded: the usual one."""
 
-EARLY = 100
-"""Iterations whose median norm is taken: of what comes before an explosion, mostly; ours."""
+EARLY, FEWEST = 100, 5
+"""Iterations whose median norm is taken, and how many there must be; ours."""
+
+LOUD = ("exploding-gradients", "non-finite")
+"""Findings from whose onset on norms say nothing of what is usual."""
 
 
 class ClipGradients(Intervention):
     """The norm of all gradients together is cut at what it usually was in the beginning, 1 where that is not known.
 
-    Pascanu et al. take the average norm over many updates, or half to ten times it; a median forgets the explosion.
+    Pascanu et al. take the average norm over many updates, or half to ten times it. Here it is the median of the first
+    hundred, up to where gradients explode.
     """
 
     name: ClassVar[str] = "clip-gradients"
@@ -50,7 +54,11 @@ class ClipGradients(Intervention):
 
 
 def usual_norm(patient: Patient) -> float:
-    """Median of the first norms above 0, to one digit; `UNKNOWN` where none is."""
-    norms = View(patient.signals).unclipped_norm()
-    early = np.empty(0) if norms is None else norms[np.isfinite(norms) & (norms > 0)][:EARLY]
-    return float(f"{np.median(early):.1g}") if len(early) else UNKNOWN
+    """Median of the first norms above 0, before they explode, to one digit; `UNKNOWN` where there are few."""
+    view = View(patient.signals)
+    norms = view.unclipped_norm()
+    if norms is None:
+        return UNKNOWN
+    onset = min((one.onset for one in patient.diagnosis.findings if one.kind in LOUD), default=np.inf)
+    usual = norms[(view.iterations < onset) & np.isfinite(norms) & (norms > 0)][:EARLY]
+    return float(f"{np.median(usual):.1g}") if len(usual) >= FEWEST else UNKNOWN

@@ -1,5 +1,6 @@
 import pytest
-from flatline.runs.network import build_network
+import torch
+from flatline.runs.network import build_network, make_model
 from flatline.runs.recipe import RecipeError, load_recipe
 
 
@@ -26,3 +27,31 @@ def test_a_network_that_no_memory_holds_names_its_options():
     said = refused("model.options.channels=100000000")
     assert said.startswith("cgrnn with mean cannot be built with channels 100000000, n_hidden 128 (recipe story-plain:")
     assert "give smaller ones" in said
+
+
+def recurrent_blocks(model):
+    return model.gru.weight_hh_l0.detach().split(model.gru.hidden_size)
+
+
+@pytest.mark.parametrize("init", ["orthogonal", "chrono", "orthogonal-chrono"])
+def test_a_recipe_begins_its_rnn_as_it_says(small_recipe, small_task, init):
+    plain = make_model(small_recipe("story-plain"), small_task)
+    model = make_model(small_recipe("story-plain", f"init={init}"), small_task)
+    again = make_model(small_recipe("story-plain", f"init={init}"), small_task)
+    assert all(torch.equal(one, other) for one, other in zip(model.parameters(), again.parameters(), strict=True))
+    spectra = [torch.linalg.svdvals(block) for block in recurrent_blocks(model)]
+    assert all(torch.allclose(values, torch.ones(4), atol=1e-5) for values in spectra) == ("orthogonal" in init)
+    size, n_frames = model.gru.hidden_size, small_task.settings.n_frames
+    memory = (model.gru.bias_ih_l0 + model.gru.bias_hh_l0).detach()[size : 2 * size].exp()
+    assert (float(memory.min()) >= 1 and float(memory.max()) <= n_frames - 1) == ("chrono" in init)
+    changed = {name for name, value in model.state_dict().items() if not torch.equal(value, plain.state_dict()[name])}
+    kinds = {"orthogonal": "weight_hh", "chrono": "bias_"}
+    assert changed
+    assert all(any(kinds[part] in name for part in init.split("-")) and name.startswith("gru.") for name in changed)
+
+
+def test_the_prior_bias_is_that_of_what_batches_hold(small_recipe, small_task):
+    settings = ("prior_bias=true", "sampling=class-balanced")
+    bias = make_model(small_recipe("story-plain", *settings), small_task).head.classification.bias.detach()
+    wanted = torch.from_numpy(small_task.sampled_prior("class-balanced")).clamp_min(1e-5).float()
+    torch.testing.assert_close(bias.sigmoid(), wanted)

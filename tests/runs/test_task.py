@@ -136,3 +136,36 @@ def test_a_root_without_one_usable_validation_clip_is_refused(tiny_data, tmp_pat
         clip.write_bytes(b"no audio")
     with pytest.raises(RecipeError, match="no usable clip to evaluate on; `flatline data check"):
         prepare(small_recipe("story-plain", "data.skip_bad=true"), root)
+
+
+def drawn(task, batches, **settings):
+    order = batch_order(task, 16, **settings)
+    return [next(order) for _ in range(batches)]
+
+
+def test_balanced_batches_hold_every_class_as_often_however_rare(small_task):
+    labels = small_task.targets[small_task.train] > 0
+    clips = np.concatenate([indices for _, indices in drawn(small_task, 2000, seed=0, sampling="class-balanced")])
+    assert set(clips) <= set(small_task.train)
+    by_clip = np.bincount(np.searchsorted(small_task.train, clips), minlength=len(small_task.train)) / len(clips)
+    n_of_class = labels.sum(axis=0)
+    there = n_of_class > 0
+    assert there.sum() < len(there)  # some classes have no clip here, and are left out
+    wanted = (labels[:, there] / n_of_class[there]).sum(axis=1) / there.sum()
+    np.testing.assert_allclose(by_clip, wanted, atol=0.003)
+    assert wanted.max() > 1.5 * wanted.min()
+    held = small_task.targets[clips].mean(axis=0)
+    np.testing.assert_allclose(held, small_task.sampled_prior("class-balanced"), atol=0.005)
+    assert abs(held - small_task.prior).max() > 0.005
+    np.testing.assert_array_equal(small_task.sampled_prior("shuffled"), small_task.prior)
+
+
+def test_a_balanced_order_can_be_taken_up_anywhere_and_depends_on_the_seed(small_task):
+    whole = drawn(small_task, 9, seed=3, sampling="class-balanced")
+    assert [epoch for epoch, _ in whole] == [0, 0, 0, 0, 1, 1, 1, 1, 2]
+    for start in range(9):
+        (epoch, indices), *_ = drawn(small_task, 1, seed=3, start=start, sampling="class-balanced")
+        assert (epoch, indices.tolist()) == (whole[start][0], whole[start][1].tolist())
+    other = drawn(small_task, 1, seed=4, sampling="class-balanced")
+    assert other[0][1].tolist() != whole[0][1].tolist()
+    assert whole[0][1].tolist() != whole[4][1].tolist()

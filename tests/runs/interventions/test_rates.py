@@ -1,8 +1,10 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from flatline.diagnostics.findings import Finding
 from flatline.runs.interventions import Loop, named
 from flatline.runs.interventions.rates import nearest_step, too_fast, too_slow
 from flatline.runs.recipe import load_recipe
@@ -62,5 +64,10 @@ def test_gradients_are_clipped_at_their_usual_norm_of_the_beginning(tables, pati
     sick = patient(None, tables(norms=norms), "logits")
     assert CLIP.recipe(load_recipe("story-plain"), sick).clip_norm == 0.2
     assert CLIP.recipe(load_recipe("story-plain"), patient()).clip_norm == 1.0
+    for before, clip_norm in [(10, 0.2), (4, 1.0)]:
+        explodes = patient(None, tables(norms=[0.2] * before + [1e9] * 90), "logits")
+        finding = Finding("exploding-gradients", "critical", before, 93)
+        sick = replace(explodes, diagnosis=replace(explodes.diagnosis, findings=(finding,)))
+        assert CLIP.recipe(load_recipe("story-plain"), sick).clip_norm == clip_norm
     clipped = load_recipe("story-plain", ["clip_norm=.5"])
     assert CLIP.why_not(clipped, sick) == "gradients are clipped at 0.5 already"
