@@ -20,12 +20,14 @@ class Address:
     run  : the run of a run's page; None elsewhere
     runs : those of a comparison
     by   : the recipe key by which a comparison puts runs into groups; None keeps each for itself
+    clip : that an attribution's address names; None elsewhere
     """
 
     page: str
     run: str | None = None
     runs: tuple[str, ...] = ()
     by: str | None = None
+    clip: str | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -59,19 +61,24 @@ def compare_address(names: Sequence[str], by: str | None = None) -> str:
 def parse(path: str, search: str | None = None) -> Address | None:
     """The address that a path and what follows its question mark mean; None where no page has it.
 
-    >>> parse("/run/50%20%25%20noise/vitals")
-    Address(page='vitals', run='50 % noise', runs=(), by=None)
+    >>> parse("/run/50%20%25%20noise/vitals").run
+    '50 % noise'
     """
     parts = [unquote(part) for part in path.strip("/").split("/")]
     if parts == [""]:
         return Address("runs")
     if len(parts) == 3 and parts[0] == "run":
-        return Address(parts[2], parts[1]) if parts[2] in RUN_PAGES else None
+        clip = _word(search, "clip") if parts[2] == "attribution" else None
+        return Address(parts[2], parts[1], clip=clip) if parts[2] in RUN_PAGES else None
     if len(parts) == 2 and parts[0] == "run" and parts[1]:
         return Address(RUN_PAGES[0], parts[1])
     if parts == ["compare"]:
-        return Address("compare", runs=_names(search or ""), by=dict(parse_qsl((search or "").lstrip("?"))).get("by"))
+        return Address("compare", runs=_names(search or ""), by=_word(search, "by"))
     return None
+
+
+def _word(search: str | None, name: str) -> str | None:
+    return dict(parse_qsl((search or "").lstrip("?"))).get(name)
 
 
 def _names(search: str) -> tuple[str, ...]:

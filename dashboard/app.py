@@ -14,6 +14,7 @@ from ..runs.places import place
 from ..runs.run import Run
 from . import audio, memory, shell
 from .addresses import parse, run_path
+from .attributing import Desk
 from .judging import Judge
 from .pages import attribution, classes, compare, diagnosis, localisation, run_bar, runs, unknown, vitals
 from .pages.figure_page import reason
@@ -49,12 +50,15 @@ class SharedListing(Listing):
             return super().table()
 
 
-def create_app(logs: Path, judge: Judge | None = None, listing: Listing | None = None) -> Dash:
+def create_app(
+    logs: Path, judge: Judge | None = None, listing: Listing | None = None, desk: Desk | None = None
+) -> Dash:
     """The dashboard over the runs in a folder; everything it serves lies on this machine.
 
     logs    : the folder of runs; it may be empty or not be there yet
     judge   : who says what became of them; None makes one
     listing : of the same folder; None makes one
+    desk    : who computes attributions; None makes one
     """
     logs = place(logs)
     judge = judge or Judge(logs)
@@ -75,6 +79,7 @@ def create_app(logs: Path, judge: Judge | None = None, listing: Listing | None =
     runs.register(app, listing, judge)
     for page in (vitals, classes, localisation, diagnosis, compare):
         page.register(app, logs, judge)
+    attribution.register(app, logs, judge, desk or Desk())
 
     @app.callback(
         Output(shell.PAGE, "children"),
@@ -113,8 +118,8 @@ def serve(logs: Path, host: str = "127.0.0.1", port: int = 8050, ready: Callable
     Raises FlatlineError if the port cannot be had.
     """
     memory.spare()
-    judge, listing = Judge(logs), SharedListing(place(logs))
-    app = create_app(logs, judge, listing)
+    judge, listing, desk = Judge(logs), SharedListing(place(logs)), Desk()
+    app = create_app(logs, judge, listing, desk)
     try:
         with bound(app.server, host, port) as server:
             threading.Thread(target=_read_ahead, args=(listing,), name="flatline listing", daemon=True).start()
@@ -123,6 +128,7 @@ def serve(logs: Path, host: str = "127.0.0.1", port: int = 8050, ready: Callable
             server.serve_forever()
     finally:
         judge.close()
+        desk.close()
 
 
 def _read_ahead(listing: Listing) -> None:

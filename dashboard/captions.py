@@ -9,6 +9,19 @@ EVIDENCE = (
 )
 """Caption of the figures of what a finding rests on."""
 
+ATTRIBUTION = (
+    "Which cells of the clip raised the class's output (red) and which lowered it (blue), against the baseline's; "
+    "zero is the neutral colour. A net that heard the class is red inside the boxes, where it truly is. Of a net "
+    "that collapsed the picture shows the clip and noise: it is drawn pale, and says so."
+)
+
+ATTRIBUTION_CHECKS = (
+    "The output while cells become the baseline, the most positive first, and while they come back. An order that "
+    "means something falls and rises at once, outside the bands of random orders; a curve within its band says "
+    "that these cells matter no more than any others."
+)
+"""Captions of an attribution, and of the one beside it."""
+
 CAPTIONS = {
     "gradient-heatmap": (
         "Each row is a parameter in the order a clip meets it, each column a few iterations; bright rows learn, dark "
@@ -61,6 +74,8 @@ CAPTIONS = {
         "inside the boxes; a collapsed map is one colour over all frames, the same for every class, or bright on "
         "padding."
     ),
+    **dict.fromkeys(("attribution-map", "attribution-map-beside"), ATTRIBUTION),
+    **dict.fromkeys(("attribution-checks", "attribution-checks-beside"), ATTRIBUTION_CHECKS),
     "map-growth": (
         "The map of one class at each recorded iteration, the clip's time upwards; dashed lines enclose the sound that "
         "is truly there. Learning is a bright band growing between them; a map that stays even, or moves to the "

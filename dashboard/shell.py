@@ -1,10 +1,12 @@
 """What stands around every page: header, run bar, tabs, the one cursor, and what the page is asked for."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import dash_mantine_components as dmc
 from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html
 
+from ..diagnostics.attribution.names import BASELINES, METHODS
 from .addresses import HOME
 
 SCHEME = "color-scheme"
@@ -36,6 +38,11 @@ ZOOM = "zoom"
 """Id of the store with the first and last iteration that are shown; None is all."""
 
 CLIP, CLASS, MAP = "clip", "class", "map"
+ALL_CLASSES = "all"
+METHOD, BASELINE, BESIDE, BESIDE_AT = "method", "baseline", "beside", "beside_iteration"
+
+CHOICES = (CLIP, CLASS, MAP, METHOD, BASELINE, BESIDE, BESIDE_AT)
+"""Ids of the choices, by which the address says them, in the order of `KEPT` in assets/cursor.js."""
 
 LIVE_MS, ENDED_MS = 2000, 10_000
 """How often a page asks whether there is something new: while its run trains, and after."""
@@ -93,8 +100,12 @@ def controls() -> html.Div:
             dmc.NumberInput(id=NUMBER, min=0, value=0, w=110, size="xs", hideControls=True, debounce=300),
             html.Button("show all", id="unzoom", className="step", title="Back to all iterations", hidden=True),
             _choice(CLIP, "Clip", "clip-choice", "the first pinned"),
-            _choice(CLASS, "Class", "class-choice", "all"),
+            _choice(CLASS, "Class", "class-choice", ALL_CLASSES),
             _choice(MAP, "Map", "map-choice", "all"),
+            _choice(METHOD, "Method", "method-choice", "integrated-gradients", [method.name for method in METHODS]),
+            _choice(BASELINE, "From", "baseline-choice", "silence", list(BASELINES), width=120),
+            _choice(BESIDE, "Beside", "beside-choice", "no other run"),
+            _choice(BESIDE_AT, "at", "beside-choice", "the same iteration", width=150),
         ],
         id=CONTROLS,
         className="card controls",
@@ -110,7 +121,7 @@ def register(app: Dash) -> None:
 
     # The scheme is what Mantine has set on the page; the switch's own property lags behind it after a load.
     browser("watch_scheme", Output(SCHEME, "data"), Input(URL, "pathname"), State(SCHEME, "id"))
-    reads = [Output(name, "data") for name in (AT, ZOOM)] + [Output(name, "value") for name in (CLIP, CLASS, MAP)]
+    reads = [Output(name, "data") for name in (AT, ZOOM)] + [Output(name, "value") for name in CHOICES]
     browser("read_address", *reads, Input(URL, "href"))
     browser(
         "place_cursor",
@@ -123,14 +134,7 @@ def register(app: Dash) -> None:
     )
     browser("slid", Input(ITERATION, "value"))
     browser("slid", Input(NUMBER, "value"))
-    browser(
-        "write_address",
-        Input(AT, "data"),
-        Input(ZOOM, "data"),
-        Input(CLIP, "value"),
-        Input(CLASS, "value"),
-        Input(MAP, "value"),
-    )
+    browser("write_address", Input(AT, "data"), Input(ZOOM, "data"), *(Input(name, "value") for name in CHOICES))
 
 
 def _header(logs: str) -> dmc.Group:
@@ -148,6 +152,10 @@ def _step(sign: str, name: str, title: str) -> html.Button:
     return html.Button(sign, id=name, className="step", title=title, type="button", **spoken)
 
 
-def _choice(name: str, label: str, class_name: str, without: str) -> dmc.Group:
-    select = dmc.Select(id=name, data=[], size="xs", w=190, searchable=True, clearable=True, placeholder=without)
+def _choice(
+    name: str, label: str, class_name: str, without: str, options: Sequence[str] = (), width: int = 190
+) -> dmc.Group:
+    select = dmc.Select(
+        id=name, data=list(options), size="xs", w=width, searchable=True, clearable=True, placeholder=without
+    )
     return dmc.Group([dmc.Text(label, size="sm", fw=600), select], gap=6, className=class_name, wrap="nowrap")

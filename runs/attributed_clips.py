@@ -1,5 +1,7 @@
 """Clips that attributions are of: the pinned ones, and others of the data, which are kept beside the attributions."""
 
+import json
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +9,7 @@ import numpy as np
 from ..diagnostics.errors import RunError
 from .attribution_store import FOLDER
 from .kept_clips import FOLDER as CLIPS
-from .kept_clips import KeptClip, keep_clip, kept_clip, kept_clips, read_clip_folder
+from .kept_clips import METADATA, KeptClip, keep_clip, kept_clip, read_clip_folder
 from .map_log import clip_folder
 from .run import Run
 
@@ -17,7 +19,7 @@ def attributed_clip(run: Run, name: str) -> KeptClip:
 
     Raises RunError where nothing is.
     """
-    if name in kept_clips(run):
+    if name in (run.info.get("clips") or []):
         return kept_clip(run, name)
     try:
         return read_clip_folder(_folder(run.path, name), name)
@@ -26,6 +28,15 @@ def attributed_clip(run: Run, name: str) -> KeptClip:
             f"run {run.name} keeps neither spectrogram nor sound of clip {name!r}; it keeps those of its pinned clips, "
             "and of clips whose attribution was computed on the dashboard"
         ) from None
+
+
+def clips_beside(run: Path) -> list[str]:
+    """Names of the clips that are kept beside the attributions; what cannot be read is left out."""
+    found = []
+    for path in sorted((run / FOLDER / CLIPS).glob(f"*/{METADATA}")):
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            found.append(str(json.loads(path.read_bytes())["name"]))
+    return found
 
 
 def keep_attributed(run: Path, clip: KeptClip, samples: np.ndarray | None) -> None:

@@ -2,8 +2,8 @@
 (function () {
   const set = (id, props) => window.dash_clientside.set_props(id, props);
   const keep = () => window.dash_clientside.no_update;
-  const state = { at: null, last: 1, newest: 0, evaluations: [], zoom: null, clip: null, class: null, map: null };
-  const KEPT = ["clip", "class", "map"];
+  const state = { at: null, last: 1, newest: 0, evaluations: [], zoom: null };
+  const KEPT = ["clip", "class", "map", "method", "baseline", "beside", "beside_iteration"];
   let waiting = null; // a move that the figures have not been told of yet
 
   const standing = () => (state.at === null ? state.newest : state.at);
@@ -37,10 +37,12 @@
     return (/[?&]runs=([^&]*)/.exec(window.location.search) || ["", ""])[1];
   }
 
-  function write_address(stood, zoom, clip, chosen, map) {
+  function write_address(stood, zoom, ...choices) {
     const at = waiting === null ? stood : state.at; // moved on since: the rest of what it says holds
-    stale({ iteration: state.at !== at, zoom: false, clip: state.clip !== clip, class: state.class !== chosen, map: state.map !== map });
-    Object.assign(state, { at: at ?? null, zoom: zoom ?? null, clip: clip ?? null, class: chosen ?? null, map: map ?? null });
+    const chosen = Object.fromEntries(KEPT.map((name, place) => [name, choices[place] ?? null]));
+    const changed = Object.fromEntries(KEPT.map((name) => [name, (state[name] ?? null) !== chosen[name]]));
+    stale({ iteration: state.at !== at, ...changed });
+    Object.assign(state, { at: at ?? null, zoom: zoom ?? null, ...chosen });
     const words = query();
     const next = window.location.pathname + (words ? `?${words}` : "");
     if (next !== window.location.pathname + window.location.search) window.history.replaceState(null, "", next);
@@ -202,6 +204,7 @@
   document.addEventListener("click", (event) => {
     const button = event.target.closest("button");
     if (button && BUTTONS[button.id]) BUTTONS[button.id]();
+    if (button?.dataset.iteration) go(Number(button.dataset.iteration));
     const link = event.target.closest("a.page-link");
     if (!link || event.button || event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();

@@ -1,5 +1,7 @@
 """Figures of a run, usable in a notebook: each is a function of a run, and underneath one of tables."""
 
+from .attribution_checks import attribution_checks, attribution_checks_figure
+from .attribution_map import attribution_map, attribution_map_figure
 from .carried_share import carried_share, carried_share_figure
 from .class_heatmap import class_heatmap, class_heatmap_figure
 from .class_lwlrap import class_lwlrap, class_lwlrap_figure
@@ -22,6 +24,10 @@ from .output_health import output_health, output_health_figure
 from .update_ratios import update_ratios, update_ratios_figure
 
 __all__ = [
+    "attribution_checks",
+    "attribution_checks_figure",
+    "attribution_map",
+    "attribution_map_figure",
     "carried_share",
     "carried_share_figure",
     "class_heatmap",

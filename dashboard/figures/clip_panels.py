@@ -1,4 +1,4 @@
-"""Panels over one clip, one below the other on one axis of time: its log-mel, and rows of colour by class."""
+"""Panels over one clip, one below the other on one axis of time: log-mel, rows of colour by class, signed values."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,13 @@ MEL_COLOURS = "Cividis"
 TOP_PX, BOTTOM_PX, GAP_PX, RIGHT_PX = 62, 62, 46, 96
 """Room above the panels, below them, between them (for a panel's name), and beside them (for their colour bars)."""
 
+LOW_PX = 60
+"""A panel that is lower has room for two numbers beside its colours."""
+
 TICKS_HZ = (63, 125, 250, 500, 1000, 2000, 4000, 8000, 16000)
+
+FADED = 0.3
+"""Opacity of what is drawn though it says nothing."""
 
 NAME_LENGTH = 26
 """Characters of a class's name beside its row; the whole name shows on hover."""
@@ -23,7 +29,7 @@ NAME_LENGTH = 26
 
 @dataclass(frozen=True)
 class Panel:
-    """A heatmap in a stack, `height` pixels high; where `z` is None, `text` says why nothing is drawn.
+    """A heatmap or a line in a stack, `height` pixels high; where there is neither, `text` says why.
 
     said : what stands above it, behind its name
     x : (column + 1,) edges
@@ -31,6 +37,9 @@ class Panel:
     rows : a name a row, the first at the top; empty for a panel whose rows are mel bins, the first at the bottom
     marked : text beside each row
     n_real : columns that are not padding, which alone decide the colours of a log-mel; None is all
+    limit : of signed values: the colours run from -limit to limit; None for values that are not signed
+    faded : drawn, and not to be relied on
+    line : (column,) signed values instead of a heatmap
     """
 
     name: str
@@ -44,6 +53,9 @@ class Panel:
     unit: str = ""
     text: str = ""
     n_real: int | None = None
+    limit: float | None = None
+    faded: bool = False
+    line: np.ndarray | None = None
 
 
 def shortened(name: str, length: int = NAME_LENGTH) -> str:
@@ -87,13 +99,18 @@ def _draw(figure: go.Figure, panel: Panel, number: int, domain: tuple[float, flo
         font={"size": 12, "color": theme.text},
         name="panel",
     )
+    if panel.line is not None:
+        _draw_line(figure, panel, axis, theme)
+        return
     if panel.z is None:
         place = {"xref": "paper", "yref": "paper", "x": 0.5, "y": sum(domain) / 2}
         corners = {"x0": 0, "x1": 1, "y0": domain[0], "y1": domain[1], "xref": "paper", "yref": "paper"}
         figure.add_shape(fillcolor=theme.missing, opacity=0.25, line={"width": 0}, name="missing", **corners)
-        figure.add_annotation(text=panel.text, name="missing", font={"size": 13, "color": theme.text}, **place)
+        figure.add_annotation(
+            text=panel.text, name="missing", font={"size": 13, "color": theme.text}, bgcolor=theme.paper, **place
+        )
         return
-    low, high = _span(panel.z if panel.n_real is None else panel.z[:, : panel.n_real], bool(panel.rows))
+    low, high = _limits(panel)
     figure.add_trace(
         go.Heatmap(
             x=panel.x,
@@ -104,7 +121,8 @@ def _draw(figure: go.Figure, panel: Panel, number: int, domain: tuple[float, flo
             text=None if not panel.rows else [[row] * panel.z.shape[1] for row in panel.rows],
             zmin=low,
             zmax=high,
-            colorscale=HEATMAP_COLOURS if panel.rows else MEL_COLOURS,
+            colorscale=_colours(panel, theme),
+            opacity=FADED if panel.faded else 1,
             colorbar=_bar(panel, domain),
             hoverongaps=False,
             hovertemplate=_hover(panel),
@@ -113,8 +131,56 @@ def _draw(figure: go.Figure, panel: Panel, number: int, domain: tuple[float, flo
     )
 
 
+def _draw_line(figure: go.Figure, panel: Panel, axis: str, theme: Theme) -> None:
+    """Signed values by column: filled to zero, red above and blue below, as the signed colours are."""
+    if panel.x is None or panel.line is None:
+        return
+    x = (panel.x[1:] + panel.x[:-1]) / 2
+    ground = {"type": "rect", "layer": "below", "line": {"width": 0}, "fillcolor": theme.plot, "name": "ground"}
+    ends = {"x0": float(panel.x[0]), "x1": float(panel.x[-1]), "y0": 0, "y1": 1}
+    figure.add_shape(xref="x", yref=f"{axis} domain", **ends, **ground)
+    steps = {"mode": "lines", "line": {"width": 0.8, "shape": "hvh"}, "fill": "tozeroy", "yaxis": axis}
+    for sign, place in (("positive", 0.72), ("negative", 0.28)):
+        y = np.maximum(panel.line, 0) if sign == "positive" else np.minimum(panel.line, 0)
+        colour = _at(theme.signed, place)
+        figure.add_trace(
+            go.Scatter(
+                x=x,
+                y=y.astype(np.float32),
+                name=f"{panel.name}, {sign}",
+                line_color=colour,
+                fillcolor=colour,
+                opacity=FADED if panel.faded else 1,
+                showlegend=False,
+                hovertemplate="%{x:.2f}<br>%{y:.3g}<extra></extra>",
+                **steps,
+            )
+        )
+
+
+def _at(scale: tuple[tuple[float, str], ...], place: float) -> str:
+    """The colour of a scale that lies nearest to a place."""
+    return min(scale, key=lambda stop: abs(stop[0] - place))[1]
+
+
+def _colours(panel: Panel, theme: Theme) -> str | list[tuple[float, str]]:
+    if panel.limit is not None:
+        return list(theme.signed)
+    return HEATMAP_COLOURS if panel.rows else MEL_COLOURS
+
+
+def _limits(panel: Panel) -> tuple[float, float]:
+    if panel.limit is not None:
+        return -panel.limit, panel.limit
+    if panel.z is None:
+        return 0.0, 1.0
+    return _span(panel.z if panel.n_real is None else panel.z[:, : panel.n_real], bool(panel.rows))
+
+
 def _rows(panel: Panel) -> dict:
-    """The axis of a panel's rows."""
+    """The axis of a panel's rows, or of its line."""
+    if panel.line is not None:
+        return {"title": {"text": panel.unit}, "nticks": 4, "zeroline": True, "tickformat": ".2~g"}
     if panel.rows:
         n = len(panel.rows)
         return {"range": [n - 0.5, -0.5], "tickvals": list(range(n)), "ticktext": list(panel.marked), "ticks": ""}
@@ -157,7 +223,7 @@ def _bar(panel: Panel, domain: tuple[float, float]) -> dict:
         "len": panel.height,
         "thickness": 10,
         "outlinewidth": 0,
-        "nticks": 4,
+        "nticks": 4 if panel.height > LOW_PX else 2,
         "tickformat": ".2~g",
         "title": {"text": panel.unit, "side": "right", "font": {"size": 11}},
     }
@@ -167,7 +233,8 @@ def _hover(panel: Panel) -> str:
     if panel.rows:
         return "<b>%{text}</b><br>%{x:.2f}<br>%{z:.3g}<extra></extra>"
     where = "bin %{y}" if panel.hz is None else "%{customdata:,.0f} Hz"
-    return where + "<br>%{x:.2f}<br>%{z:.2f} (as the model gets it)<extra></extra>"
+    value = "%{z:.3g}" if panel.limit is not None else "%{z:.2f} (as the model gets it)"
+    return f"{where}<br>%{{x:.2f}}<br>{value}<extra></extra>"
 
 
 def add_boxes(figure: go.Figure, boxes: Sequence[tuple[Event, float, float]], axis: str, label: str) -> None:

@@ -28,7 +28,11 @@ VALUES = {"values": "customdata"}
 
 @dataclass(frozen=True)
 class Theme:
-    """Colours of one scheme. Those of the parts are from Okabe and Ito's colour-blind-safe set."""
+    """Colours of one scheme. Those of the parts are from Okabe and Ito's colour-blind-safe set.
+
+    signed : a scale from blue through the neutral colour of zero to red, safe for colour-blind readers (light: RdBu of
+        ColorBrewer, its middle made white; dark: its hues, brighter towards the ends)
+    """
 
     name: str
     paper: str
@@ -40,6 +44,7 @@ class Theme:
     alarm: str
     warning: str
     parts: dict[str, str]
+    signed: tuple[tuple[float, str], ...]
 
     def template(self) -> go.layout.Template:
         """The Plotly template of this scheme."""
@@ -82,6 +87,17 @@ LIGHT = Theme(
     alarm="#c92a2a",
     warning="#b8500a",
     parts={"conv": "#0072b2", "rnn": "#d55e00", "head": "#009e73", "attention": "#b45a93", "other": "#7a7f89"},
+    signed=(
+        (0.0, "#053061"),
+        (0.2, "#2166ac"),
+        (0.35, "#4393c3"),
+        (0.45, "#b5d7e8"),
+        (0.5, "#ffffff"),
+        (0.55, "#fbd0bb"),
+        (0.65, "#d6604d"),
+        (0.8, "#b2182b"),
+        (1.0, "#67001f"),
+    ),
 )
 
 DARK = Theme(
@@ -95,6 +111,17 @@ DARK = Theme(
     alarm="#ff8787",
     warning="#ffa94d",
     parts={"conv": "#56b4e9", "rnn": "#e69f00", "head": "#2cc295", "attention": "#d98fc0", "other": "#a3a9b6"},
+    signed=(
+        (0.0, "#c6e6ff"),
+        (0.2, "#5aaeea"),
+        (0.35, "#2f77b4"),
+        (0.45, "#26425e"),
+        (0.5, "#20232a"),
+        (0.55, "#5a3128"),
+        (0.65, "#b04a30"),
+        (0.8, "#ee7a4e"),
+        (1.0, "#ffdcc7"),
+    ),
 )
 
 THEMES = {"light": LIGHT, "dark": DARK}

@@ -17,8 +17,8 @@ from ..figures.marks import marks_of
 from ..figures.theme import message, theme_named
 from ..judging import Judge
 from ..open_runs import OpenRuns
-from ..shell import AT, CLASS, CLIP, MAP, RECORDED, SCHEME, URL, ZOOM
-from .cards import Card, drawing
+from ..shell import AT, CHOICES, RECORDED, SCHEME, URL, ZOOM
+from .cards import ASKED, Card, drawing
 from .cursor import newest_iteration
 
 LOGGER = logging.getLogger(__name__)
@@ -26,9 +26,7 @@ LOGGER = logging.getLogger(__name__)
 INPUTS = {
     "zoom": Input(ZOOM, "data"),
     "iteration": Input(AT, "data"),
-    "clip": Input(CLIP, "value"),
-    "class": Input(CLASS, "value"),
-    "map": Input(MAP, "value"),
+    **{name: Input(name, "value") for name in CHOICES},
 }
 """Where what a figure asks for stands; marks and groups come with the address and with what is recorded."""
 
@@ -128,8 +126,8 @@ def _keywords(
         keywords["summary"] = judge.summary(runs[0].path)
     if "by" in card.asks:
         keywords["by"] = address.by
-    names = {"clip": "clip", "class": "class_name", "map": "map"}
-    return keywords | {keyword: asked.get(name) or None for name, keyword in names.items() if name in card.asks}
+    names = {keyword: name for keyword, name in ASKED.items() if name in CHOICES and name in card.asks}
+    return keywords | {keyword: asked.get(name) or None for keyword, name in names.items()}
 
 
 def reason(error: Exception, what: str) -> str:

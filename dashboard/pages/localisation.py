@@ -19,6 +19,9 @@ from .cards import Card, placed
 from .figure_page import reason
 
 AUDIO = "clip-audio"
+SOUND = "clip-sound"
+"""Id of what holds the player, which stands on another page too and so is no callback's own part."""
+
 PLAYER = "player"
 SAID = "clip-said"
 
@@ -36,16 +39,20 @@ def layout(run: Run) -> dmc.Stack:
 
 def player() -> html.Div:
     """The sound of the chosen clip and what is known of it; hidden until there is one."""
-    audio = html.Audio(id=AUDIO, controls=True, preload="auto")
     keys = dmc.Text("Space plays; a click into the map goes there.", size="sm", c="dimmed")
-    return html.Div([html.Div([audio, keys], id=PLAYER, className="player"), html.Div(id=SAID)], className="card pad")
+    sound = html.Div([html.Div(_audio(None), id=SOUND), keys], id=PLAYER, className="player")
+    return html.Div([sound, html.Div(id=SAID)], className="card pad")
+
+
+def _audio(source: str | None) -> html.Audio:
+    return html.Audio(id=AUDIO, controls=True, preload="auto", src=source)
 
 
 def register(app: Dash, logs: Path, judge: Judge) -> None:
     """The callbacks of this page: the sound, and one a figure."""
 
     @app.callback(
-        Output(AUDIO, "src"),
+        Output(SOUND, "children"),
         Output(PLAYER, "hidden"),
         Output(SAID, "children"),
         Input(RECORDED, "data"),
@@ -57,7 +64,8 @@ def register(app: Dash, logs: Path, judge: Judge) -> None:
         if address is None or address.run is None:
             raise PreventUpdate
         found = run_path(logs, address.run)
-        return (None, True, None) if found is None else heard(found, clip)
+        source, is_silent, said = (None, True, None) if found is None else heard(found, clip)
+        return _audio(source), is_silent, said
 
     figure_page.register(app, logs, judge, CARDS)
 

@@ -5,13 +5,32 @@ from pathlib import Path
 from typing import Any
 
 import dash_mantine_components as dmc
-from dash import Dash, Input, Output, State, html, no_update
+from dash import Dash, Input, Output, State, html, no_update, set_props
 
+from ...runs.attribution_store import FOLDER as ATTRIBUTIONS
+from ...runs.attribution_store import all_stored
+from ...runs.kept_clips import kept_clips
 from ...runs.listing import recorded_mark
+from ...runs.localisation_store import FILE as LOCALISATION
 from ...runs.run import Run
 from ..addresses import HOME, RUN_PAGES, Address, compare_address, parse, run_address, run_path
 from ..judging import Judge
-from ..shell import BAR, CLASS, CLIP, CONTROLS, CURSOR, ENDED_MS, LIVE_MS, MAP, PULSE, RECORDED, SEEN, URL
+from ..shell import (
+    ALL_CLASSES,
+    BAR,
+    BESIDE,
+    CLASS,
+    CLIP,
+    CONTROLS,
+    CURSOR,
+    ENDED_MS,
+    LIVE_MS,
+    MAP,
+    PULSE,
+    RECORDED,
+    SEEN,
+    URL,
+)
 from .cursor import cursor_of
 from .figure_page import reason
 
@@ -23,6 +42,7 @@ CONTROLS_OF = {
     "vitals": "iteration",
     "classes": "iteration",
     "localisation": "iteration clip class map",
+    "attribution": "iteration clip class method baseline beside",
     "diagnosis": "iteration",
     "compare": "iteration clip",
 }
@@ -48,17 +68,39 @@ def register(app: Dash, logs: Path, judge: Judge) -> None:
         Input(URL, "search"),
         State(SEEN, "data"),
         State(RECORDED, "data"),
+        State(BESIDE, "value"),
+        State(CLIP, "value"),
     )
-    def ask(_: int, path: str | None, search: str | None, seen: str | None, recorded: str | None) -> tuple[Any, ...]:
-        return news(logs, judge, parse(path or "/", search), seen, recorded)
+    def ask(
+        _: int,
+        path: str | None,
+        search: str | None,
+        seen: str | None,
+        recorded: str | None,
+        beside: str | None,
+        clip: str | None,
+    ) -> tuple[Any, ...]:
+        address = parse(path or "/", search)
+        found = news(logs, judge, address, seen, recorded, beside=beside, clip=clip)
+        if found[0] is not no_update and address is not None and address.page != "attribution":
+            set_props(CLASS, {"placeholder": ALL_CLASSES})  # an attribution is of one, and its page says which
+        return found
 
 
 def news(
-    logs: Path, judge: Judge, address: Address | None, seen: str | None, recorded: str | None = None
+    logs: Path,
+    judge: Judge,
+    address: Address | None,
+    seen: str | None,
+    recorded: str | None = None,
+    *,
+    beside: str | None = None,
+    clip: str | None = None,
 ) -> tuple[Any, ...]:
     """What is new in the runs of a page.
 
     seen : what the bar last spoke of; recorded : what the figures last showed (another page of the run draws them anew)
+    beside, clip : of an attribution's page: the run that stands beside, and the clip
     Returns both as they are now, the pace of asking, bar, controls hidden or not and which, cursor, clips, classes and
     maps.
     """
@@ -67,6 +109,8 @@ def news(
     paths = [run_path(logs, name) for name in address.names]
     there = [path for path in paths if path is not None]
     mark = repr([(path.name, recorded_mark(path), _judged(judge, path)) for path in there] + [len(paths) - len(there)])
+    if address.page == "attribution":
+        mark += repr([_attributed(path) for path in (*there, run_path(logs, beside)) if path is not None])
     bars = repr((address, mark))
     pace = LIVE_MS if any(_is_open(judge, path) for path in there) else ENDED_MS
     if bars == seen:
@@ -74,16 +118,35 @@ def news(
     shows = CONTROLS_OF.get(address.page, "")
     drawn = no_update if mark == recorded else mark
     over = _deleted(address) if not there and (seen or "").startswith(f"({address!r},") else bar(logs, judge, address)
-    return bars, drawn, pace, over, not (shows and there), shows, *_choices(there)
+    return bars, drawn, pace, over, not (shows and there), shows, *_choices(there, address, clip)
 
 
-def _choices(paths: Sequence[Path]) -> tuple[Any, ...]:
-    """Cursor, clips, classes and maps of the runs; nothing where they cannot be read."""
+def _attributed(path: Path) -> list[int | None]:
+    """What changes with each attribution that is kept, and each table of scores; reads no file."""
+    return [_changed(path / part) for part in (ATTRIBUTIONS, LOCALISATION)]
+
+
+def _changed(path: Path) -> int | None:
+    try:
+        return path.stat().st_mtime_ns if isinstance(path, Path) else None
+    except OSError:
+        return None
+
+
+def _choices(paths: Sequence[Path], address: Address, clip: str | None) -> tuple[Any, ...]:
+    """Cursor, clips, classes and maps of the runs; nothing where they cannot be read.
+
+    Of attributions there may be those of other clips; which classes are a clip's is for their page to say.
+    """
     try:
         runs = [Run(path) for path in paths]
         if not runs:
             return None, [], [], []
         clips, classes, maps = runs[0].info.get("clips", []), runs[0].classes, runs[0].map_names
+        if address.page == "attribution":
+            named = [name for name in (address.clip, clip) if name]
+            others = [*kept_clips(runs[0]), *(one.clip for one in all_stored(runs[0].path)), *named]
+            return cursor_of(runs), list(dict.fromkeys(others)), no_update, maps
         return cursor_of(runs), clips, [str(name) for name in classes], maps
     except Exception as error:
         reason(error, "the cursor")
