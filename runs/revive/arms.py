@@ -59,6 +59,7 @@ class Arm:
     path : of the run; None before it has one
     seconds : of training
     note : why it was not gone on with, or what else is to be said
+    is_out : it ended by itself: it could not be trained, or changes nothing
     """
 
     given: tuple[str, ...]
@@ -66,6 +67,7 @@ class Arm:
     standing: Standing | None = None
     seconds: float = 0.0
     note: str = ""
+    is_out: bool = False
     history: dict[int, float] = field(default_factory=dict)
 
     @property

@@ -1,8 +1,8 @@
 """The course of treatment: diagnose, try what might help, keep what did, diagnose again."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
 
 from ..interventions import Intervention
 from ..read_once import ReadOnce
@@ -15,6 +15,9 @@ DEPTH = 3
 
 WIDTH = 5
 """Arms of a stage."""
+
+ROUNDS = 1
+"""Stages on one arm: where none of `WIDTH` arms was better, as many more of what may help are tried."""
 
 CARRIES = 1 / 3
 """Share of the score from which an RNN is no longer bypassed, for an arm to count as a cure of it; ours."""
@@ -72,10 +75,11 @@ def treat(
     allowed: Sequence[str] | None = None,
     depth: int = DEPTH,
     width: int = WIDTH,
+    rounds: int = ROUNDS,
     enough: Callable[[], str | None] = lambda: None,
     say: Say = lambda words: None,
 ) -> Course:
-    """Up to `depth` stages of at most `width` arms each.
+    """Up to `depth` stages of at most `width` arms each, and on an arm on which none was better `rounds` of them.
 
     A stage tries what the diagnosis of the arm at hand names, the cause's remedies first. The arm that removes the
     cause is kept even where the score does not rise yet: a right loss alone still sits on the plateau, which the next
@@ -85,26 +89,48 @@ def treat(
     enough : why no further stage is begun (a budget), in words
     """
     control = trials.control()
-    current, stages = control, []
-    for _ in range(depth):
+    current, stages, tried = control, [], set[str]()
+    while len(current.given) < depth:
         standing = _standing(current)
         if stages and standing.diagnosis.verdict == "healthy":
             break
         if why := enough():
             say(why)
             break
-        arms, skipped = _candidates(trials, current, allowed, width)
+        arms, skipped = _candidates(trials, current, allowed, width, tried)
         if not arms:
-            stages.append(Stage(current, standing.diagnosis.cause, (), None, "nothing is left to be tried", skipped))
+            why = "nothing is left to be tried"
+            stages += [] if tried else [Stage(current, standing.diagnosis.cause, (), None, why, skipped)]
             break
         say(_begins(current, arms))
         stage = _stage(trials, current, arms, skipped)
         stages.append(stage)
         say(stage.why)
-        if stage.kept is None:
+        tried = tried | {arm.given[-1] for arm in arms} if stage.kept is None else set()
+        if stage.kept is None and sum(one.on is current for one in stages) >= rounds:
             break
-        current = stage.kept
-    return Course(control, tuple(stages))
+        current = stage.kept or current
+    return _to_the_end(trials, Course(control, tuple(stages)), enough)
+
+
+def _to_the_end(trials: Trials, course: Course, enough: Callable[[], str | None]) -> Course:
+    """The arm that is prescribed, trained as far as the control where its stage ended before."""
+    best = course.best
+    if best is course.control or _standing(best).iterations >= trials.iterations or enough():
+        return course
+    (whole,) = trials.train([best], trials.iterations)
+    if whole.standing is None:
+        return course
+    whole = replace(whole, note="")
+    stages = [
+        replace(
+            stage,
+            arms=tuple(whole if arm is best else arm for arm in stage.arms),
+            kept=whole if stage.kept is best else stage.kept,
+        )
+        for stage in course.stages
+    ]
+    return Course(course.control, tuple(stages))
 
 
 def _stage(trials: Trials, current: Arm, arms: Sequence[Arm], skipped: dict[str, str]) -> Stage:
@@ -125,8 +151,9 @@ def _stage(trials: Trials, current: Arm, arms: Sequence[Arm], skipped: dict[str,
 
     tried = halve(trials, arms, rank, gives_up=gives_up)
     best = tried[0]
-    if best.standing is None:
-        return Stage(current, cause, tuple(tried), None, "no arm could be trained", skipped)
+    if best.standing is None or best.is_out:
+        why = "no arm could be trained" if best.standing is None else "none of the arms changes anything"
+        return Stage(current, cause, tuple(tried), None, why, skipped)
     kept, why = _kept(current, best, cause)
     return Stage(current, cause, tuple(tried), kept, why, skipped)
 
@@ -134,7 +161,7 @@ def _stage(trials: Trials, current: Arm, arms: Sequence[Arm], skipped: dict[str,
 def _kept(current: Arm, best: Arm, cause: str | None) -> tuple[Arm | None, str]:
     """The arm to go on from, and why."""
     now, before = _standing(best), _standing(current)
-    gain = now.lwlrap - before.lwlrap
+    gain = _score(best) - _score(current)
     cured = cause is not None and before.has(cause) and _cures(now, cause)
     moved = f"lwlrap {before.lwlrap:.3f} -> {now.lwlrap:.3f}"
     if cured and gain > -MARGIN:
@@ -154,13 +181,13 @@ def _cures(standing: Standing, cause: str | None) -> bool:
 
 
 def _candidates(
-    trials: Trials, current: Arm, allowed: Sequence[str] | None, width: int
+    trials: Trials, current: Arm, allowed: Sequence[str] | None, width: int, tried: Set[str]
 ) -> tuple[list[Arm], dict[str, str]]:
     """Arms with one intervention more each, the likeliest first, and why others are not among them."""
     skipped: dict[str, str] = {}
     arms: list[Arm] = []
     for name in _likely(_standing(current), trials.known) if allowed is None else allowed:
-        if name in current.given:
+        if name in current.given or name in tried:
             continue
         if why := trials.why_not(current, name):
             skipped[name] = why
@@ -200,3 +227,9 @@ def _scored(arm: Arm, iteration: int) -> float:
         return -math.inf
     scores = ReadOnce(arm.path).evaluations["lwlrap"].dropna().to_dict()
     return float(scores.get(iteration, -math.inf))
+
+
+def _score(arm: Arm) -> float:
+    """Lwlrap; of scores that are no numbers -1, below any that is."""
+    lwlrap = _standing(arm).lwlrap
+    return -1.0 if math.isnan(lwlrap) else lwlrap

@@ -17,7 +17,7 @@ from ..read_once import ReadOnce
 from ..recipe import Recipe
 from ..run import Run
 from .arms import Arm
-from .doctor import DEPTH, WIDTH, Course, treat
+from .doctor import DEPTH, ROUNDS, WIDTH, Course, treat
 from .forking import last_healthy
 from .prescription import against, as_diff, as_yaml, interval
 from .revived import RECIPE, Revived, keep
@@ -25,6 +25,10 @@ from .trials import RecipeTrials, Told, Trials
 
 SEEDS = 3
 """Of the prescribed recipe, the run's own among them."""
+
+
+ROUNDS_OWN = 3
+"""Stages on one arm of a loop of one's own (`doctor.ROUNDS`): most arms there change nothing, and end at once."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +85,7 @@ def revive(
     _check(patient, trial)
     speak, since, bound = say or (lambda words: None), time.monotonic(), budget or Budget()
     if trial is not None:
-        from .own_loop import LoopTrials
+        from .loop_trials import LoopTrials
 
         trials: Any = LoopTrials(patient, trial, iterations=iterations, own=own, told=told)
     else:
@@ -89,7 +93,13 @@ def revive(
         trials = RecipeTrials(patient, _root(patient, data), iterations=iterations, begin=begin, jobs=jobs, told=told)
     try:
         course = treat(
-            trials, allowed=allowed, depth=depth, width=width, enough=lambda: bound.spent(since, trials), say=speak
+            trials,
+            allowed=allowed,
+            depth=depth,
+            width=width,
+            rounds=ROUNDS if trial is None else ROUNDS_OWN,
+            enough=lambda: bound.spent(since, trials),
+            say=speak,
         )
         stopped = bound.spent(since, trials) or ""
         again = [] if stopped else _seeds(trials, course, seeds, speak)

@@ -28,6 +28,7 @@ class Trials(Protocol):
     """Whoever can train arms of one run.
 
     begin, iterations : where arms begin and how far they go
+    seen_from : iteration before which no arm can show that it helps: what is wrong had not begun
     every : iterations between evaluations, at which alone an arm can be paused
     spent : iterations trained so far, of all arms
     known : interventions by name
@@ -35,6 +36,7 @@ class Trials(Protocol):
 
     known: Mapping[str, Intervention]
     begin: int
+    seen_from: int
     iterations: int
     every: int
     spent: int
@@ -53,6 +55,10 @@ class Trials(Protocol):
 
     def train(self, arms: Sequence[Arm], until: int) -> list[Arm]:
         """The arms, trained as far as that; one that could not be trained says so in its note and has no standing."""
+        ...
+
+    def drop(self, arms: Sequence[Arm]) -> None:
+        """These will not be trained further."""
         ...
 
 
@@ -80,7 +86,7 @@ class RecipeTrials:
         told: Told | None = None,
     ) -> None:
         own = recipe_from_dict(run.recipe, f"run {run.name}")
-        self.run, self.data, self.begin = run, data, begin
+        self.run, self.data, self.begin, self.seen_from = run, data, begin, begin
         self.iterations = own.iterations if iterations is None else iterations
         if begin >= self.iterations:
             raise RunError(f"arms would begin at {begin} and end at {self.iterations} (revive); give more --iterations")
@@ -97,7 +103,7 @@ class RecipeTrials:
         """The run itself where it was trained that far; else an arm of its own, with nothing changed."""
         evaluated = self.run.evaluations.index
         if len(evaluated) and evaluated[-1] >= self.iterations:
-            return Arm((), self.run.path, seconds=_seconds(self.run)).stands(self.iterations)
+            return Arm((), self.run.path, seconds=seconds_of(self.run)).stands(self.iterations)
         (arm,) = self.train([Arm(())], self.iterations)
         if arm.standing is None:
             raise RunError(f"the control arm of {self.run.name} {arm.note}")
@@ -126,6 +132,9 @@ class RecipeTrials:
     def train(self, arms: Sequence[Arm], until: int) -> list[Arm]:
         """The arms, as far as that."""
         return self._train([(arm, None) for arm in arms], until)
+
+    def drop(self, arms: Sequence[Arm]) -> None:
+        """Nothing to do: a paused arm is a run on the disk."""
 
     def train_seeds(self, arm: Arm, seeds: Sequence[int], until: int) -> list[Arm]:
         """The arm with each of these seeds, from the beginning."""
@@ -184,7 +193,7 @@ class RecipeTrials:
         parts = [self.run.name, *(arm.given or (UNCHANGED,)), *([] if seed is None else [f"seed-{seed}"])]
         path = self.run.path.parent / MARK.join(parts)
         if _trained_by(path, self._named(arm, seed)):
-            return replace(arm, path=path, seconds=_seconds(ReadOnce(path)))
+            return replace(arm, path=path, seconds=seconds_of(ReadOnce(path)))
         return replace(arm, path=claim(path.parent, path.name, numbered=True))
 
     def _patient(self, arm: Arm) -> Patient:
@@ -214,7 +223,7 @@ def _reached(arm: Arm) -> int:
     return int(evaluated[-1]) if len(evaluated) else 0
 
 
-def _seconds(run: Run) -> float:
+def seconds_of(run: Run) -> float:
     """From the first recorded iteration to the last."""
     times = run.series("wall_time").dropna()
     return float(times.iloc[-1] - times.iloc[0]) if len(times) else 0.0

@@ -107,14 +107,14 @@ def run(training: Training, log: Path, fault: Callable[[Training], None] | None,
             training.iteration = iteration
             if fault is not None and iteration == at > 0:
                 fault(training)
-            _step(training, recorder, peer)
+            step(training, recorder, peer)
             is_last = iteration == training.options.iterations - 1
             if iteration % EVERY == EVERY - 1 or is_last:
-                score = _evaluate(training, recorder, is_last)
+                score = evaluate(training, recorder, is_last)
     return score
 
 
-def _step(training: Training, recorder: Recorder, peer: Callable[[float], None] | None) -> None:
+def step(training: Training, recorder: Recorder, peer: Callable[[float], None] | None) -> None:
     training.model.train()
     for group in training.optimizer.param_groups:
         group["lr"] = training.learning_rate * _factor(training.options, training.iteration)
@@ -138,7 +138,7 @@ def _step(training: Training, recorder: Recorder, peer: Callable[[float], None] 
         peer(loss.item())
 
 
-def _evaluate(training: Training, recorder: Recorder, is_last: bool) -> float:
+def evaluate(training: Training, recorder: Recorder, is_last: bool) -> float:
     """Score the held-out clips; at the end also what the RNNs carry of the score, as `train` does."""
     training.model.eval()
     with torch.no_grad():

@@ -32,13 +32,13 @@ def diagnosis(cause, remedies=(), severity="critical"):
 class Scripted:
     """Arms by name: (lwlrap at the end or a list by rung, cause, remedies, share)."""
 
-    begin, every = 0, 50
+    begin, seen_from, every = 0, 0, 50
 
     def __init__(self, script, known=(), cannot=None, iterations=350):
         self.script, self.iterations, self.spent = script, iterations, 0
         self.known = {one.name: one for one in known}
         self.cannot = cannot or {}
-        self.trained = []
+        self.trained, self.dropped = [], []
 
     def standing(self, given, until):
         scores, cause, remedies, *share = self.script.get("+".join(given) or "unchanged", (0.07, PLATEAU, []))
@@ -58,6 +58,9 @@ class Scripted:
     def train(self, arms, until):
         self.trained.append((until, [arm.name for arm in arms]))
         return [self._trained(arm, until) for arm in arms]
+
+    def drop(self, arms):
+        self.dropped = [*self.dropped, *(arm.name for arm in arms)]
 
     def _trained(self, arm, until):
         if self.script.get(arm.name) == "fails":
@@ -109,6 +112,7 @@ def test_the_worse_half_of_the_arms_ends_at_each_rung():
     notes = {arm.name: arm.note for arm in course.arms}
     assert notes["time-softmax"] == "behind prior-bias at 200"
     assert notes["lower-rate"] == "behind prior-bias at 100"
+    assert sorted(trials.dropped) == sorted(set(NAMES[1:]) - {"prior-bias"})
 
 
 def test_a_healthy_arm_ends_the_course():
