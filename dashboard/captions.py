@@ -96,6 +96,11 @@ CAPTIONS = {
         "of the input is shuffled or silenced, with 95 % intervals. An RNN whose whole interval lies below 20 % is "
         "bypassed: the net learns around it."
     ),
+    "revival": (
+        "A bar is a copy of the run with what its name says changed, in the colour of its verdict; dashed are chance and "
+        "the constant level. A change that ends the collapse lifts its bar off these lines; one that only removes the "
+        "cause may leave it there until a second change is made on top."
+    ),
     "compare-curves": (
         "Each run (or group) has one colour and dash in all panels. A collapsed run's RNN gradient falls orders of "
         "magnitude below the others' and stays there, and its score stays at chance or the constant level. A band is "

@@ -12,7 +12,7 @@ from .report_figures import CLASSES, COMPARISON, LOCALISATION, VITALS, caption_o
 
 BEGIN, END = "<!-- figures:begin -->", "<!-- figures:end -->"
 
-DIAGNOSIS = ("findings-timeline", "evidence", "carried-share")
+DIAGNOSIS = ("findings-timeline", "evidence", "carried-share", "revival")
 
 LEARNING_RATE = ("lr-range",)
 """Of a range test, which is no page of its own."""

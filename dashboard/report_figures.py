@@ -42,6 +42,7 @@ COMPARISON = ("compare-curves", "compare-heatmaps", "compare-classes")
 
 WIDE = {
     "findings-timeline",
+    "revival",
     "gradient-heatmap",
     *CLASSES,
     "localisation-map",
@@ -52,7 +53,7 @@ WIDE = {
 MOST_EVIDENCE = 6
 """Findings whose signals are drawn, the worst first; the others stand in the table."""
 
-COMPARED, TIMELINE, VITAL, CLASS, CLIP, EVIDENCE, MORE_CLIPS = range(7)
+COMPARED, TIMELINE, TRIED, VITAL, CLASS, CLIP, EVIDENCE, MORE_CLIPS = range(8)
 """Ranks: what is left out last comes first."""
 
 
@@ -87,6 +88,11 @@ def evidence(run: Run, summary: Mapping[str, Any], prefix: str) -> Iterator[Figu
         draw = partial(figures.evidence, run, finding)
         yield drawn(prefix, "evidence", EVIDENCE, _in_theme(draw), number=place + 1)
     yield drawn(prefix, "carried-share", EVIDENCE, _in_theme(partial(figures.carried_share, run)))
+
+
+def tried(run: Run, prefix: str) -> Figure:
+    """What the arms of the run's last trials came to."""
+    return drawn(prefix, "revival", TRIED, _in_theme(partial(figures.revival, run)))
 
 
 def of_run(run: Run, summary: Mapping[str, Any], prefix: str, graphs: Sequence[str], rank: int) -> Iterator[Figure]:

@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..runs.revive.revived import Revived, stored_revival
+from ..runs.revive.telling import SICK
 from ..runs.run import Run
 from ..runs.standing import Comparison
 from ..runs.summary import store_summary, stored_summary, summarise
@@ -14,10 +16,17 @@ from .report_comparison import differences, standings
 from .report_figures import CLASS, CLASSES, VITAL, VITALS, Figure
 from .report_page import card, cards
 from .report_pieces import Piece
+from .report_trials import words_of_trials
 from .report_words import findings, not_judged, recipe, verdict
 
-PARTS = (("findings", "Findings"), ("vitals", "Vital signs"), ("classes", "Classes"), ("localisation", "Localisation"))
-"""Ids and headings of the parts of a run's section."""
+PARTS = (
+    ("findings", "Findings"),
+    ("tried", "What was tried"),
+    ("vitals", "Vital signs"),
+    ("classes", "Classes"),
+    ("localisation", "Localisation"),
+)
+"""Ids and headings of the parts of a run's section; trials of a run that is not well, or of which there are some."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +42,8 @@ class Section:
     summary: Mapping[str, Any]
     timeline: Figure
     evidence: tuple[Figure, ...]
+    revived: Revived | None
+    tried: Figure
     vitals: tuple[Figure, ...]
     classes: tuple[Figure, ...]
     clips: tuple[Clip, ...]
@@ -48,6 +59,8 @@ def section(run: Run, name: str, prefix: str) -> Section:
         summary,
         report_figures.timeline(run, summary, prefix),
         tuple(report_figures.evidence(run, summary, prefix)),
+        stored_revival(run.path),
+        report_figures.tried(run, prefix),
         tuple(report_figures.of_run(run, summary, prefix, VITALS, VITAL)),
         tuple(report_figures.of_run(run, summary, prefix, CLASSES, CLASS)),
         tuple(clips_of(run, prefix)),
@@ -56,7 +69,7 @@ def section(run: Run, name: str, prefix: str) -> Section:
 
 def pieces_of(one: Section) -> Iterator[Piece]:
     """Everything heavy of a run's section."""
-    yield from pieces_in((one.timeline, *one.evidence, *one.vitals, *one.classes))
+    yield from pieces_in((one.timeline, *one.evidence, one.tried, *one.vitals, *one.classes))
     for clip in one.clips:
         yield from pieces_in(clip.figures)
         if clip.sound is not None:
@@ -87,8 +100,15 @@ def entries(sections: Sequence[Section]) -> Iterator[tuple[str, Markup]]:
             said = element("span", one.summary["diagnosis"]["verdict"], class_="word")
             yield one.prefix + "top", together([one.name, " · ", element("span", said, class_=_tone(one))])
         return
-    for place, heading in (*PARTS, ("recipe", "Recipe and versions")):
+    for place, heading in (*parts_of(sections[0]), ("recipe", "Recipe and versions")):
         yield sections[0].prefix + place, together([heading])
+
+
+def parts_of(one: Section) -> list[tuple[str, str]]:
+    """Ids and headings of the parts that a run's section has."""
+    is_well = one.summary["diagnosis"]["verdict"] not in SICK
+    left_out = "tried" if one.revived is None and is_well else None
+    return [part for part in PARTS if part[0] != left_out]
 
 
 def compared_section(
@@ -118,10 +138,11 @@ def run_section(one: Section, kept: Mapping[str, Piece], played: set[str], *, is
     clips = [part for clip in one.clips for part in _clip(clip, kept, played)]
     parts = {
         "findings": [evidence[0], listed, *evidence[1:]],
+        "tried": [words_of_trials(one.run, one.revived), None if one.revived is None else card(one.tried, kept)],
         **{place: [card(figure, kept) for figure in figures] for place, figures in draw.items()},
         "localisation": clips,
     }
-    drawn = [cards(heading, one.prefix + place, parts[place]) for place, heading in PARTS]
+    drawn = [cards(heading, one.prefix + place, parts[place]) for place, heading in parts_of(one)]
     heading = None if is_alone else element("h2", one.name)
     made_of = element("div", element("h3", "What it was made of"), recipe(one.run), id=f"{one.prefix}recipe")
     return element("section", heading, verdict(one.run, one.summary), *drawn, made_of, id=f"{one.prefix}top")

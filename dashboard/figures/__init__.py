@@ -21,6 +21,7 @@ from .lr_range import lr_range, lr_range_figure
 from .lwlrap import lwlrap, lwlrap_figure
 from .map_growth import map_growth, map_growth_figure
 from .output_health import output_health, output_health_figure
+from .revival import revival, revival_figure
 from .update_ratios import update_ratios, update_ratios_figure
 
 __all__ = [
@@ -66,6 +67,8 @@ __all__ = [
     "map_growth_figure",
     "output_health",
     "output_health_figure",
+    "revival",
+    "revival_figure",
     "update_ratios",
     "update_ratios_figure",
 ]

@@ -19,8 +19,9 @@ from ..shell import RECORDED, URL
 from . import figure_page
 from .cards import Card, card_of
 from .diagnosis_content import CARRIED, MOST_EVIDENCE, TIMELINE, evidence_id, graph_ids, pieces, shown_evidence
+from .diagnosis_tried import REVIVAL, has_trials, tried
 
-VERDICT, CAUSE, REST = "diagnosis-words", "diagnosis-cause", "diagnosis-rest"
+VERDICT, CAUSE, REST, TRIED = "diagnosis-words", "diagnosis-cause", "diagnosis-rest", "diagnosis-tried"
 
 Summary = dict[str, Any] | None
 
@@ -56,6 +57,7 @@ def _later(theme: str) -> go.Figure:
 
 CARDS = (
     Card(TIMELINE, _timeline, wide=True),
+    Card(REVIVAL, figures.revival, axis="", wide=True),
     *(Card(evidence_id(place + 1), _evidence(place)) for place in range(MOST_EVIDENCE)),
     Card(CARRIED, figures.carried_share, axis=""),
 )
@@ -63,9 +65,10 @@ CARDS = (
 
 def layout(run: Run) -> dmc.Stack:
     """The page, still to be filled; its figures stay where they are while the words change."""
-    timeline, *others = (card_of(card, id=place_of(card.graph), hidden=True) for card in CARDS)
+    timeline, revival, *others = (card_of(card, id=place_of(card.graph), hidden=True) for card in CARDS)
     evidence = dmc.SimpleGrid(others, cols={"base": 1, "lg": 2}, spacing="md")
-    return dmc.Stack([html.Div(id=VERDICT), timeline, html.Div(id=CAUSE), evidence, html.Div(id=REST)], gap="md")
+    verdict, cause, trials, rest = (html.Div(id=place) for place in (VERDICT, CAUSE, TRIED, REST))
+    return dmc.Stack([verdict, timeline, cause, trials, revival, evidence, rest], gap="md")
 
 
 def place_of(graph: str) -> str:
@@ -80,6 +83,7 @@ def register(app: Dash, logs: Path, judge: Judge) -> None:
         Output(VERDICT, "children"),
         Output(CAUSE, "children"),
         Output(REST, "children"),
+        Output(TRIED, "children"),
         *(Output(place_of(card.graph), "hidden") for card in CARDS),
         Input(RECORDED, "data"),
         State(URL, "pathname"),
@@ -97,5 +101,6 @@ def filled(logs: Path, judge: Judge, name: str) -> tuple[Any, ...]:
     """The words of a run's page as it is judged now, and of each figure whether it is left out."""
     path = run_path(logs, name)
     summary = {"error": f"there is no run named {name!r} any more"} if path is None else judge.summary(path)
-    there = graph_ids(summary)
-    return (*pieces(name, summary), *(card.graph not in there for card in CARDS))
+    trials = None if path is None else tried(logs, path, summary)
+    there = [*graph_ids(summary), *([REVIVAL] if path is not None and has_trials(path) else [])]
+    return (*pieces(name, summary), trials, *(card.graph not in there for card in CARDS))

@@ -32,6 +32,7 @@ from ..shell import (
     URL,
 )
 from .cursor import cursor_of
+from .diagnosis_tried import arm_line, trials_mark
 from .figure_page import reason
 
 STATE_COLOURS = {"running": "blue", "finished": "teal", "interrupted": "orange", "failed": "red"}
@@ -109,6 +110,8 @@ def news(
     paths = [run_path(logs, name) for name in address.names]
     there = [path for path in paths if path is not None]
     mark = repr([(path.name, recorded_mark(path), _judged(judge, path)) for path in there] + [len(paths) - len(there)])
+    if address.page == "diagnosis":
+        mark += repr([trials_mark(path) for path in there])
     if address.page == "attribution":
         mark += repr([_attributed(path) for path in (*there, run_path(logs, beside)) if path is not None])
     bars = repr((address, mark))
@@ -197,6 +200,7 @@ def _heading(path: Path, judge: Judge) -> dmc.Group:
     try:
         run = Run(path)
         facts = [_state(run.status, id="run-state"), *_verdict(judge, path, run.status), *_make(run)]
+        facts.append(arm_line(path.parent, run.info))
     except Exception as error:
         facts = [dmc.Text(reason(error, path.name), size="sm", c="red")]
     return dmc.Group([title, *facts], gap="md", align="center")

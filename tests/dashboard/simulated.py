@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 from flatline.runs.kept_clips import Event, KeptClip, keep_clip
 from flatline.runs.log import RunLog
+from flatline.runs.revive.revived import Revived, keep
 
 CLASSES = [f"class {index}" for index in range(14)]
 
@@ -266,3 +267,71 @@ def every_kind(logs: Path) -> None:
     gaps(logs / "gaps")
     empty(logs / "empty")
     broken(logs / "broken")
+
+
+def arm(logs: Path, parent: str, given: list[str], collapsed: bool = False) -> Path:
+    """A finished run that says of which run it is an arm."""
+    path = logs / "~".join([parent, *given])
+    about = {"run": parent, "path": str(logs / parent), "from_iteration": 0, "given": given}
+    log = RunLog(path, info(200, collapsed) | {"parent": about})
+    write(log, 0, 200, collapsed)
+    log.close()
+    return path
+
+
+def arm_row(name: str, run: Path, **known: float | str | None) -> dict:
+    """A row of `flatline revive --json`, with its note."""
+    row = {"intervention": name, "run": str(run), "lwlrap": 0.495, "chance": 0.40, "constant": 0.49}
+    row |= {"verdict": "collapsed", "cause": "broken-objective", "gradient_ratio": 0.001, "rnn_share": None}
+    return row | {"iterations": 350, "seconds": 31.4, "note": ""} | known
+
+
+def treated(logs: Path, name: str = "mine") -> Path:
+    """A collapsed run, two arms of it that are there and one that is not, and what `flatline revive` kept of them."""
+    path = logs / name
+    collapsed(path)
+    first, cure = arm(logs, name, ["fix-objective"], collapsed=True), arm(logs, name, ["fix-objective", "prior-bias"])
+    arms = [
+        arm_row("unchanged", path),
+        arm_row("fix-objective", first, cause="saturation-plateau", iterations=200, note="the cause is gone"),
+        arm_row("lower-rate", logs / "gone", lwlrap=None, verdict=None, cause=None, iterations=0, note="out of memory"),
+        arm_row("fix-objective+prior-bias", cure, lwlrap=0.87, verdict="healthy", cause=None, rnn_share=0.62),
+    ]
+    both = "fix-objective+prior-bias"
+    stages = [
+        {
+            "on": "unchanged",
+            "cause": "broken-objective",
+            "arms": ["fix-objective", "lower-rate"],
+            "kept": "fix-objective",
+            "why": "fix-objective removes broken-objective",
+            "skipped": {"warm-up": "it changes nothing here"},
+        },
+        {
+            "on": "fix-objective",
+            "cause": "saturation-plateau",
+            "arms": [both],
+            "kept": both,
+            "why": f"{both} is better",
+            "skipped": {},
+        },
+    ]
+    seeds = [{"seed": 3 + place, "run": str(cure), "lwlrap": 0.87 - 0.02 * place} for place in range(3)]
+    revived = Revived(
+        run=str(path),
+        from_iteration=0,
+        arms=arms,
+        stages=stages,
+        best="fix-objective+prior-bias",
+        diff="- loss: bce-with-logits\n+ loss: bce\n- prior_bias: false\n+ prior_bias: true",
+        against=["Each change was tried on top of those before it, not in every order."],
+        seeds=seeds,
+        mean=0.85,
+        low=0.80,
+        high=0.90,
+        cost=0.52,
+        seconds=93.7,
+        recipe=str(path / "prescription.yaml"),
+    )
+    keep(path, revived, "name: mine-revived\n")
+    return path

@@ -312,3 +312,32 @@ def test_the_sound_is_served_in_parts(open_page, logs):
     asked = urllib.request.Request(source, headers={"Range": "bytes=0-99"})
     with urllib.request.urlopen(asked) as answer:
         assert (answer.status, len(answer.read())) == (206, 100)
+
+
+def test_what_was_tried_stands_on_the_diagnosis_and_leads_to_its_arms(open_page, simulated, tmp_path):
+    simulated.treated(tmp_path)
+    page = open_page(tmp_path, "/run/mine/diagnosis")
+    wait_for(page, "revival")
+    assert "Prescription: fix-objective, then prior-bias" in page.locator("#tried").inner_text()
+    page.locator("#arms a", has_text="fix-objective + prior-bias").click()
+    page.wait_for_url("**/run/mine~fix-objective~prior-bias/diagnosis**")
+    page.locator("#arm-of").wait_for()
+    assert page.locator("#arm-of").inner_text() == "an arm of mine: fix-objective, then prior-bias"
+    page.locator("#arm-of a").click()
+    page.wait_for_url("**/run/mine/diagnosis**")
+    page.locator("#compare-arms").click()
+    page.wait_for_url("**/compare?runs=**")
+    wait_for(page, "compare-curves")
+
+
+def test_the_diagnosis_shows_trials_that_end_while_it_is_open(open_page, simulated, tmp_path):
+    path = simulated.treated(tmp_path)
+    kept = path / "revive.json"
+    text = kept.read_text()
+    kept.unlink()
+    page = open_page(tmp_path, "/run/mine/diagnosis")
+    page.locator("#revive-command").wait_for()
+    assert page.locator("#revive-command").inner_text() == "flatline revive mine"
+    kept.write_text(text)
+    page.locator("#prescription").wait_for()
+    wait_for(page, "revival")

@@ -425,3 +425,21 @@ def test_in_print_every_figure_is_drawn_on_white(opened):
     assert set(page.evaluate(papers)) == {"rgb(255, 255, 255)"}
     page.evaluate("dispatchEvent(new Event('afterprint'))")
     page.wait_for_function(f"new Set({papers}).has('rgb(32, 35, 42)')")
+
+
+def test_the_trials_of_a_run_are_told_with_their_arms_and_figure(simulated, tmp_path):
+    page = report([Run(simulated.treated(tmp_path))])
+    words = " ".join(Elements(page).words)
+    assert "Prescription: fix-objective, then prior-bias" in words
+    assert "lwlrap 0.495 → 0.870 (chance 0.400, constant level 0.490); the RNN carries 62 % of it" in words
+    assert "- loss: bce-with-logits\n+ loss: bce" in words
+    assert "Each change was tried on top of those before it" in words
+    assert [row for row in Elements(page).of("tr") if row == {"class": "prescribed"}]
+    assert unpacked(page, "run-1-revival")["figure"]["layout"]["title"]["text"] == "What was tried, and what it came to"
+    assert {"href": "#run-1-tried"} in Elements(page).of("a")
+
+
+def test_of_a_sick_run_without_trials_it_names_the_command_and_of_a_healthy_one_it_says_nothing(collapsed, healthy):
+    assert f"flatline revive {collapsed.name}" in Elements(report([collapsed])).words
+    assert 'id="run-1-revival' not in report([collapsed])
+    assert "What was tried" not in " ".join(Elements(report([healthy])).words)
