@@ -11,9 +11,8 @@ import plotly.graph_objects as go
 
 from ..diagnostics.errors import FlatlineError
 from ..runs.run import Run
-from ..runs.sweep_command import Swept
 from ..runs.sweep_output import write_tables
-from ..runs.sweep_table import COLUMNS, EXPLANATION, Row, summaries
+from ..runs.sweep_table import COLUMNS, EXPLANATION, Row, Swept, summaries
 from . import figures, sweep_figures
 from .markup import Markup, element
 from .report import MOST_BYTES

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from ..data.parallel import n_cores
@@ -15,25 +15,8 @@ from .recipe import DataRecipe
 from .sweep import Planned, Sweep, load_sweep, plan
 from .sweep_jobs import Ended, Job, run_jobs, terminated_in_order
 from .sweep_runs import Standing, is_for, job_of, standing, with_epochs
-from .sweep_table import Row, row_of
+from .sweep_table import Row, Swept, row_of
 from .task import Task
-
-
-@dataclass(frozen=True)
-class Swept:
-    """A sweep that was run: what it was, on which data, where its runs and its recipes are, what came of them."""
-
-    sweep: Sweep
-    data: Path
-    logs: Path
-    rows: list[Row]
-    range_tests: list[Row]
-    seconds: float
-
-    @property
-    def failed(self) -> list[Row]:
-        """Runs that did not come to their end."""
-        return [row for row in (*self.rows, *self.range_tests) if row.failed is not None]
 
 
 def sweep(

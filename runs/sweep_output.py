@@ -4,8 +4,7 @@ from pathlib import Path
 
 from .display import stdout
 from .jsons import to_json
-from .sweep_command import Swept
-from .sweep_table import EXPLANATION, as_csv, as_dict, as_markdown, table
+from .sweep_table import EXPLANATION, Swept, as_csv, as_dict, as_markdown, table
 
 
 def print_sweep(swept: Swept, page: Path, *, as_json: bool) -> None:

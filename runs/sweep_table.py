@@ -15,7 +15,7 @@ from .diagnosing import COLOURS
 from .display import fitted, number
 from .run import Run
 from .summary import stored_summary, summarise
-from .sweep import Planned
+from .sweep import Planned, Sweep
 
 SCORES = ("lwlrap", "lrap", "chance", "constant")
 
@@ -70,6 +70,23 @@ class Summary:
     cause: str | None
     seconds_per_epoch: float
     parameters: int | None
+
+
+@dataclass(frozen=True)
+class Swept:
+    """A sweep that was run: what it was, on which data, where its runs and its recipes are, what came of them."""
+
+    sweep: Sweep
+    data: Path
+    logs: Path
+    rows: list[Row]
+    range_tests: list[Row]
+    seconds: float
+
+    @property
+    def failed(self) -> list[Row]:
+        """Runs that did not come to their end."""
+        return [row for row in (*self.rows, *self.range_tests) if row.failed is not None]
 
 
 def row_of(planned: Planned, path: Path, failed: str | None = None) -> Row:
