@@ -10,7 +10,7 @@ retry = for attempt in 1 2 3; do $(1) && break; \
 	if [ $$attempt = 3 ]; then echo "gave up after 3 tries: $(1)" >&2; exit 1; fi; sleep $$((attempt * 5)); done
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: demo quick-demo test story bench zoo soak lint typecheck format screenshots figures clean
+.PHONY: demo quick-demo test story bench zoo zoo-revive soak lint typecheck format screenshots figures clean
 
 demo: $(VENV)/installed
 	$(BIN)/flatline demo
@@ -29,6 +29,9 @@ bench: $(VENV)/installed-bench
 
 zoo: $(VENV)/installed-bench
 	$(BIN)/python tests/zoo/run.py $(ZOO_ARGS)
+
+zoo-revive: $(VENV)/installed-bench
+	$(BIN)/python tests/zoo/revive.py $(ZOO_ARGS)
 
 soak: $(VENV)/installed-test
 	$(BIN)/python tests/benchmarks/soak.py --kills 200

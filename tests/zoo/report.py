@@ -34,12 +34,12 @@ def page(results: dict[str, Sequence[Result]], outcomes: dict[str, Outcome], twi
     own = next(iter(results.values()))
     sections = [
         HEAD.format(close=CLOSE),
-        "## Totals\n\n" + _table(TOTALS, _totals(results)),
-        "## Tasks\n\n" + _table(("task", "architecture", "half", "faulty", "healthy"), _tasks(own)),
-        "## Faults\n\n" + _table(FAULTS, _faults(own, outcomes, twins)),
-        "## What was misjudged\n\n" + _table(MISSES, _misses(own)),
-        "## Healthy runs\n\n" + _table(("run", "lwlrap", "constant", "said"), _healthy(own, outcomes)),
-        "## Faulty runs\n\n" + _table(RUNS, _runs(results, outcomes, twins)),
+        "## Totals\n\n" + table(TOTALS, _totals(results)),
+        "## Tasks\n\n" + table(("task", "architecture", "half", "faulty", "healthy"), _tasks(own)),
+        "## Faults\n\n" + table(FAULTS, _faults(own, outcomes, twins)),
+        "## What was misjudged\n\n" + table(MISSES, _misses(own)),
+        "## Healthy runs\n\n" + table(("run", "lwlrap", "constant", "said"), _healthy(own, outcomes)),
+        "## Faulty runs\n\n" + table(RUNS, _runs(results, outcomes, twins)),
     ]
     return "\n\n".join(section.strip() for section in sections) + "\n"
 
@@ -124,7 +124,8 @@ def _said(one: Result) -> str:
     return ", ".join(f"{said.kind} ({said.severity})" for said in one.said)
 
 
-def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Markdown."""
     lines = [headings, ["---"] * len(headings), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
