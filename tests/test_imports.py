@@ -21,7 +21,7 @@ ALLOWED = {
 
 HEAVY = ("torch", "librosa", "dash", "captum")
 
-LAZY = ("__init__.py", "__main__.py", "cli.py", "cli_attribution.py", "cli_reading.py")
+LAZY = ("__init__.py", "__main__.py", "cli.py", "cli_attribution.py", "cli_experiments.py", "cli_reading.py")
 
 
 def imported(path, root=ROOT):

@@ -68,9 +68,11 @@ def test_a_wheel_holds_every_module_and_all_package_data(wheel):
     }
     recipes = {f"flatline/runs/recipes/{path.name}" for path in (ROOT / "runs" / "recipes").glob("*.yaml")}
     assets = {f"flatline/dashboard/assets/{path.name}" for path in (ROOT / "dashboard" / "assets").iterdir()}
+    sweeps = {f"flatline/runs/sweeps/{path.name}" for path in (ROOT / "runs" / "sweeps").glob("*.yaml")}
     assert len(recipes) >= 12
+    assert len(sweeps) >= 2
     assert assets
-    assert modules | recipes | assets | {"flatline/py.typed"} <= names
+    assert modules | recipes | sweeps | assets | {"flatline/py.typed"} <= names
     assert not {name for name in names if name.startswith(("flatline/tests", "tests", "data/", "models/", "runs/"))}
 
 
