@@ -25,6 +25,10 @@ GIVEN_UP = {"gradient\nratio": 30, "seconds": 30, "iterations": 30, "constant": 
 """Columns of the table that a narrow terminal does not show (see `fitted`)."""
 
 
+NOTHING_TRIED = "Nothing was tried: no finding names a remedy. --arms a,b,c tries what you name."
+NOTHING_HELPED = "Nothing that was tried made it better."
+
+
 def revive_run(
     name: str,
     logs: Path,
@@ -105,7 +109,7 @@ def revival_table(arms: Sequence[dict[str, Any]], width: int) -> Table:
 
 def _prescribe(console: Console, revived: Revived) -> None:
     if revived.best == "unchanged":
-        console.print(Text("\nNothing that was tried made it better.", "bold yellow"))
+        console.print(Text(f"\n{NOTHING_TRIED if len(revived.arms) == 1 else NOTHING_HELPED}", "bold yellow"))
     else:
         console.print(Text.assemble("\n", ("Prescription: ", "bold"), revived.best.replace("+", ", then ")))
         if revived.diff:

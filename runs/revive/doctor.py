@@ -85,14 +85,14 @@ def treat(
     cause is kept even where the score does not rise yet: a right loss alone still sits on the plateau, which the next
     stage sees. Else the arm with the best score is, where it is better by `MARGIN`.
 
-    allowed : names of interventions; None is all
+    allowed : names of interventions; None is all, and nothing is tried of a run that is healthy as it is
     enough : why no further stage is begun (a budget), in words
     """
     control = trials.control()
     current, stages, tried = control, [], set[str]()
     while len(current.given) < depth:
         standing = _standing(current)
-        if stages and standing.diagnosis.verdict == "healthy":
+        if standing.diagnosis.verdict == "healthy" and (stages or allowed is None):
             break
         if why := enough():
             say(why)

@@ -121,6 +121,12 @@ def test_a_healthy_arm_ends_the_course():
     assert len(course.stages) == 1
 
 
+def test_a_run_that_is_healthy_as_it_is_is_let_alone_unless_arms_are_named():
+    script = {"unchanged": (0.3, None, []), "prior-bias": (0.5, None, [])}
+    assert treat(Scripted(script, KNOWN)).stages == ()
+    assert treat(Scripted(script, KNOWN), allowed=["prior-bias"]).best.name == "prior-bias"
+
+
 def test_where_nothing_helps_the_control_is_the_best_and_its_arm_is_not_trained_to_its_end():
     script = {"unchanged": (0.07, PLATEAU, ["prior-bias"]), "prior-bias": (0.08, PLATEAU, [])}
     trials = Scripted(script, [Named("prior-bias")])
