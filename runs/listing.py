@@ -15,6 +15,7 @@ import pandas as pd
 from ..diagnostics.errors import FlatlineError
 from .places import is_remote, place
 from .remote_path import mark_of
+from .revive.telling import parent_of
 from .run import Run
 from .scores import scores_of_run
 from .store import StoreError
@@ -47,8 +48,13 @@ COLUMNS = {
     "loss": "Float64",
     "started": "datetime64[us, UTC]",
     "seconds": "Float64",
+    "arm_of": "string",
+    "changed": "string",
 }
-"""Columns of the listing and their types; what a run does not say is missing there, never zero."""
+"""Columns of the listing and their types; what a run does not say is missing there, never zero.
+
+Of an arm of `flatline revive`, `arm_of` is the name of the run that was tried, and `changed` says what was.
+"""
 
 
 def list_runs(logs: str | os.PathLike[str]) -> pd.DataFrame:
@@ -140,6 +146,7 @@ def _readable_row(path: Path) -> dict[str, Any]:
 def _run_row(run: Run) -> dict[str, Any]:
     info, recipe = run.info, run.recipe
     last = run.last_iteration
+    arm_of, changed = parent_of(info) or (None, None)
     return {
         "name": run.name,
         "status": run.status,
@@ -151,6 +158,8 @@ def _run_row(run: Run) -> dict[str, Any]:
         "planned": info.get("iterations_planned"),
         "started": _time(info, "started"),
         "seconds": _seconds(info),
+        "arm_of": arm_of,
+        "changed": changed,
         **scores_of_run(run.path),
     }
 

@@ -3,8 +3,12 @@
   const cells = (window.dashAgGridComponentFunctions = window.dashAgGridComponentFunctions || {});
   const make = (...parts) => window.React.createElement(...parts);
 
+  // Of an arm, which stands below the run that was tried, only what its name has more.
   cells.RunLink = function (props) {
-    return make("a", { href: props.data.address, className: "page-link run-name", title: props.value }, props.value);
+    const { address, arm_of: run, is_arm: isArm, changed } = props.data;
+    const shown = isArm && props.value.startsWith(run) ? props.value.slice(run.length) : props.value;
+    const title = isArm ? `${props.value}: ${run} with ${changed}` : props.value;
+    return make("a", { href: address, className: "page-link run-name", title }, shown);
   };
 
   // The gradient norm from the first iteration to the last, on a logarithmic scale of its own.

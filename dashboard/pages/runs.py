@@ -95,12 +95,26 @@ def table_style(rows: int) -> dict[str, str]:
 
 def judged_rows(listing: Listing, judge: Judge) -> list[dict[str, Any]]:
     """The rows with verdict, cause, gradient curve and address; a verdict that is still to come is "…"."""
-    rows = table_rows(listing.table())
+    rows = arms_under_their_runs(table_rows(listing.table()))
     for row in rows:
         judged = judge.row(row["name"]) or {"verdict": "…"} if row["status"] != "unreadable" else {}
         found = {"verdict": "not judged", "why": judged["error"]} if "error" in judged else judged
         row |= {"address": run_address(row["name"])} | {name: found.get(name) for name in JUDGED}
     return rows
+
+
+def arms_under_their_runs(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows with each arm of a trial below the run that it is an arm of, by name: what was tried on top comes next.
+
+    An arm of a run that is not there, or that is an arm itself, stays where it is.
+    """
+    there = {row["name"] for row in rows if row["arm_of"] is None}
+    arms: dict[str, list[dict[str, Any]]] = {}
+    for row in sorted(rows, key=lambda row: str(row["name"])):
+        if row["arm_of"] in there:
+            arms.setdefault(row["arm_of"], []).append(row | {"is_arm": True})
+    own = [row | {"is_arm": False} for row in rows if row["arm_of"] not in there]
+    return [one for row in own for one in (row, *arms.get(str(row["name"]), ()))]
 
 
 def table_rows(runs: pd.DataFrame) -> list[dict[str, Any]]:

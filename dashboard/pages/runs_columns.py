@@ -63,6 +63,9 @@ CURVE = (
 
 _LEVEL = _coloured({"params.data.at_constant_level === true": BAD, "params.data.at_constant_level === false": GOOD})
 
+_INDENTED = {"styleConditions": [{"condition": "params.data.is_arm", "style": {"paddingLeft": "26px"}}]}
+"""Of the name of an arm, which stands below the run that was tried."""
+
 _YES_NO = {"function": "params.value == null ? '–' : params.value ? 'yes' : 'no'"}
 
 COLUMN_DEFAULTS = {
@@ -80,7 +83,7 @@ _AT_LEAST: dict[str, Any] = {
 }
 
 COLUMNS: list[dict[str, Any]] = [
-    _text("name", "Run", 230, tooltipField="name", cellClass="run-name", cellRenderer="RunLink"),
+    _text("name", "Run", 230, tooltipField="name", cellClass="run-name", cellRenderer="RunLink", cellStyle=_INDENTED),
     _text("verdict", "Verdict", 108, tooltipField="why", cellStyle=_VERDICT),
     _text("cause", "Cause", 168, tooltipField="cause"),
     {"field": "gradient", "headerName": "Gradient", "width": 116, "cellRenderer": "Curve", "cellDataType": False}

@@ -2,7 +2,15 @@ import json
 
 from dash import no_update
 from flatline.dashboard.judging import Judge
-from flatline.dashboard.pages.runs import JUDGED, changed_rows, comparison, judged_rows, layout, table_rows
+from flatline.dashboard.pages.runs import (
+    JUDGED,
+    arms_under_their_runs,
+    changed_rows,
+    comparison,
+    judged_rows,
+    layout,
+    table_rows,
+)
 from flatline.dashboard.pages.runs_columns import COLUMNS
 from flatline.runs.listing import COLUMNS as LISTED
 from flatline.runs.listing import Listing
@@ -57,3 +65,17 @@ def test_rows_are_judged_after_a_while_and_until_then_say_so(simulated, tmp_path
 def test_two_marked_runs_lead_to_their_comparison():
     assert comparison(["a"])[1] == "#"
     assert comparison(["a", "b c"])[:2] == ("Compare 2 runs", "/compare?runs=a,b%20c")
+
+
+def test_arms_stand_below_the_run_that_was_tried_and_what_was_tried_on_top_comes_next(simulated, tmp_path):
+    simulated.treated(tmp_path)
+    simulated.arm(tmp_path, "gone", ["prior-bias"])
+    simulated.arm(tmp_path, "mine", ["lower-rate"])
+    rows = {row["name"]: row for row in arms_under_their_runs(table_rows(Listing(tmp_path).table()))}
+    names = [name for name in rows if name != "gone~prior-bias"]
+    assert names == ["mine", "mine~fix-objective", "mine~fix-objective~prior-bias", "mine~lower-rate"]
+    assert [rows[name]["is_arm"] for name in names] == [False, True, True, True]
+    assert rows["gone~prior-bias"]["is_arm"] is False  # the run that was tried is not there
+    last = rows["mine~fix-objective~prior-bias"]
+    assert (last["arm_of"], last["changed"]) == ("mine", "fix-objective, then prior-bias")
+    assert rows["mine"]["arm_of"] is None
