@@ -71,20 +71,27 @@ class Job:
 class Desk:
     """The requests of one app; any thread may ask, none waits.
 
-    idle_s : as IDLE_S
+    most_waiting, idle_s : as MOST_WAITING and IDLE_S
+    process : that computes; None is a new one
     """
 
-    def __init__(self, most_waiting: int = MOST_WAITING, idle_s: float = IDLE_S) -> None:
+    def __init__(
+        self,
+        most_waiting: int = MOST_WAITING,
+        idle_s: float = IDLE_S,
+        process: AttributingProcess | None = None,
+    ) -> None:
         self.most_waiting, self.idle_s = most_waiting, idle_s
         self._jobs: OrderedDict[Request, Job] = OrderedDict()
         self._waiting: OrderedDict[Request, None] = OrderedDict()
         self._warm: tuple[Path, int] | None = None
         self._busy: Request | None = None
+        self._is_heard, self._is_left = False, False  # of the request under way: by the process; by who asked
         self._asked = 0
         self._closed = False
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
-        self._process = AttributingProcess()
+        self._process = process or AttributingProcess()
 
     def ask(self, request: Request) -> Job:
         """Have it computed, unless that goes on already; where too many wait, a job that failed and says so."""
@@ -116,13 +123,10 @@ class Desk:
                 return
             self._keep(replace(known, state="cancelled"))
             self._waiting.pop(request, None)
-            if request != self._busy:
-                return
-            self._process.interrupt()
-            number = self._asked
-        timer = threading.Timer(GRACE_S, self._kill_if_at, [number])
-        timer.daemon = True
-        timer.start()
+            if request == self._busy and not self._is_left:
+                self._is_left = True
+                if self._is_heard:
+                    self._interrupt()
 
     def refused(self, run: Path) -> dict[str, str]:
         """By method, why a run's network does not allow it, as far as was found out."""
@@ -188,7 +192,7 @@ class Desk:
     def _next(self) -> tuple[Request | None, dict[str, Any]] | None:
         """The next request, waiting for one; the process is ended while there is none. None once closed."""
         with self._changed:
-            self._busy = None
+            self._busy, self._is_heard, self._is_left = None, False, False
             while not self._closed:
                 self._asked += 1
                 if self._waiting:
@@ -208,6 +212,7 @@ class Desk:
             if said.get("id") != number:
                 continue
             if "done" in said:
+                self._hear()
                 self._over(request, "running", done=said["done"], of=said["of"])
                 continue
             if "error" in said:
@@ -227,6 +232,15 @@ class Desk:
             "`flatline attribute` says",
         )
 
+    def _hear(self) -> None:
+        """Note that the process is at a request; it was cancelled before that, perhaps."""
+        with self._changed:
+            if self._is_heard:
+                return
+            self._is_heard = True
+            if self._is_left:
+                self._interrupt()
+
     def _over(self, request: Request | None, state: State, **more: Any) -> None:
         """Note what became of a request, unless somebody cancelled it meanwhile (and perhaps asked again)."""
         with self._changed:
@@ -235,6 +249,13 @@ class Desk:
                 return
             seconds = time.monotonic() - known.began if known.began is not None else float("nan")
             self._keep(replace(known, state=state, seconds=seconds, **more))
+
+    def _interrupt(self) -> None:
+        """Have the process leave a request that it has begun; one that is still starting is left to start."""
+        self._process.interrupt()
+        timer = threading.Timer(GRACE_S, self._kill_if_at, [self._asked])
+        timer.daemon = True
+        timer.start()
 
     def _kill_if_at(self, number: int) -> None:
         """End a process that is still at a request which it was told to leave."""

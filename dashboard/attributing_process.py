@@ -5,8 +5,12 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
+
+COMMAND = (sys.executable, "-P", "-m", "flatline.runs.attribution_worker")
+"""-P: nor a user's own random.py."""
 
 GRACE_S = 1.0
 """Seconds after which a process that was told to leave a request, and does not, is ended; ours."""
@@ -19,9 +23,12 @@ class AttributingProcess:
     """`python -m flatline.runs.attribution_worker`, started when it is needed.
 
     One thread asks; any may interrupt or close.
+
+    command : another program that answers as it does
     """
 
-    def __init__(self) -> None:
+    def __init__(self, command: Sequence[str] = COMMAND) -> None:
+        self._command = list(command)
         self._child: subprocess.Popen[str] | None = None
         self._guard = threading.Lock()
         self._closed = False
@@ -106,7 +113,7 @@ class AttributingProcess:
                 raise RuntimeError("the process that computes attributions is closed")
             if self._child is None:
                 self._child = subprocess.Popen(
-                    [sys.executable, "-P", "-m", "flatline.runs.attribution_worker"],  # -P: nor a user's own random.py
+                    self._command,
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     text=True,

@@ -97,6 +97,8 @@ class Worker:
             self._out.flush()
 
     def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        if "clip" in request:
+            self._say({"id": request["id"], "done": 0, "of": len(request["methods"])})
         asked = self._network(Path(request["run"]), request.get("iteration"))
         if "clip" not in request:
             _ = asked.model
@@ -105,7 +107,6 @@ class Worker:
 
         methods, settings = request["methods"], Settings(request["baseline"])
         check_names(methods, settings.baseline)
-        self._say({"id": request["id"], "done": 0, "of": len(methods)})
         clip = asked.clip(request["clip"], files=False)
         name = _class_of(asked, clip, request.get("class"))
         refused = {}

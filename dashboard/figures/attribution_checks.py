@@ -127,4 +127,4 @@ def _clear(colour: str) -> str:
 def _title(stored: Stored | None) -> str:
     if stored is None:
         return TITLE
-    return joined(TITLE, f"{stored.class_name}, {stored.method}", f"clip {stored.clip}")
+    return joined(TITLE, stored.class_name, stored.method)

@@ -177,12 +177,11 @@ def _clip_of(stored: Stored, mel: np.ndarray) -> KeptClip:
 def _attribution_panel(
     values: np.ndarray, clip: KeptClip, limit: float, unit: str, method: str, *, faded: bool
 ) -> Panel:
-    says = f": {method_named(method).says}" if method else ""
-    said = joined(says, f"colours end at ±{limit:.2g}{f' {unit}' if unit else ''}")
+    said = f": colours end at ±{limit:.2g}"
     return Panel(
         "attribution",
         ATTRIBUTION_PX,
-        said if says else f" · {said}",
+        joined(said, unit, method_named(method).says if method else ""),
         x=clip.edges()[: len(values) + 1],
         z=values.T,
         hz=clip.hz if clip.hz is not None and len(clip.hz) == values.shape[1] else None,

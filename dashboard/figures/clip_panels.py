@@ -15,6 +15,9 @@ MEL_COLOURS = "Cividis"
 TOP_PX, BOTTOM_PX, GAP_PX, RIGHT_PX = 62, 62, 46, 96
 """Room above the panels, below them, between them (for a panel's name), and beside them (for their colour bars)."""
 
+SMALL = 1e-3
+"""Below it numbers beside an axis would be all zeros."""
+
 LOW_PX = 60
 """A panel that is lower has room for two numbers beside its colours."""
 
@@ -111,6 +114,8 @@ def _draw(figure: go.Figure, panel: Panel, number: int, domain: tuple[float, flo
         )
         return
     low, high = _limits(panel)
+    if panel.faded and panel.x is not None:
+        _draw_ground(figure, panel.x, axis, theme)
     figure.add_trace(
         go.Heatmap(
             x=panel.x,
@@ -136,9 +141,7 @@ def _draw_line(figure: go.Figure, panel: Panel, axis: str, theme: Theme) -> None
     if panel.x is None or panel.line is None:
         return
     x = (panel.x[1:] + panel.x[:-1]) / 2
-    ground = {"type": "rect", "layer": "below", "line": {"width": 0}, "fillcolor": theme.plot, "name": "ground"}
-    ends = {"x0": float(panel.x[0]), "x1": float(panel.x[-1]), "y0": 0, "y1": 1}
-    figure.add_shape(xref="x", yref=f"{axis} domain", **ends, **ground)
+    _draw_ground(figure, panel.x, axis, theme)
     steps = {"mode": "lines", "line": {"width": 0.8, "shape": "hvh"}, "fill": "tozeroy", "yaxis": axis}
     for sign, place in (("positive", 0.72), ("negative", 0.28)):
         y = np.maximum(panel.line, 0) if sign == "positive" else np.minimum(panel.line, 0)
@@ -156,6 +159,13 @@ def _draw_line(figure: go.Figure, panel: Panel, axis: str, theme: Theme) -> None
                 **steps,
             )
         )
+
+
+def _draw_ground(figure: go.Figure, x: np.ndarray, axis: str, theme: Theme) -> None:
+    """What is known stands on the page's own colour, as what is missing does not."""
+    ground = {"type": "rect", "layer": "below", "line": {"width": 0}, "fillcolor": theme.plot, "name": "ground"}
+    ends = {"x0": float(x[0]), "x1": float(x[-1]), "y0": 0, "y1": 1}
+    figure.add_shape(xref="x", yref=f"{axis} domain", **ends, **ground)
 
 
 def _at(scale: tuple[tuple[float, str], ...], place: float) -> str:
@@ -180,7 +190,7 @@ def _limits(panel: Panel) -> tuple[float, float]:
 def _rows(panel: Panel) -> dict:
     """The axis of a panel's rows, or of its line."""
     if panel.line is not None:
-        return {"title": {"text": panel.unit}, "nticks": 4, "zeroline": True, "tickformat": ".2~g"}
+        return {"title": {"text": panel.unit}, "nticks": 4, "zeroline": True, **_line_format(panel.line)}
     if panel.rows:
         n = len(panel.rows)
         return {"range": [n - 0.5, -0.5], "tickvals": list(range(n)), "ticktext": list(panel.marked), "ticks": ""}
@@ -224,9 +234,19 @@ def _bar(panel: Panel, domain: tuple[float, float]) -> dict:
         "thickness": 10,
         "outlinewidth": 0,
         "nticks": 4 if panel.height > LOW_PX else 2,
-        "tickformat": ".2~g",
+        "tickformat": _format(panel.limit),
         "title": {"text": panel.unit, "side": "right", "font": {"size": 11}},
     }
+
+
+def _format(limit: float | None) -> str:
+    """Of numbers beside colours; of very small ones their powers of ten."""
+    return ".2~g" if limit is None or limit >= SMALL else ".0e"
+
+
+def _line_format(line: np.ndarray) -> dict[str, str]:
+    finite = np.abs(line[np.isfinite(line)])
+    return {"tickformat": _format(float(finite.max(initial=0)) or None)}
 
 
 def _hover(panel: Panel) -> str:

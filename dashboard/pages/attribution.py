@@ -161,7 +161,7 @@ def _player() -> html.Div:
     heard = dmc.SegmentedControl(id=HEARD, data=[THE_CLIP], value="original", size="xs")
     keys = dmc.Text("Space plays; a click into the map goes there; B changes what is heard.", size="sm", c="dimmed")
     return html.Div(
-        [html.Div([audio, heard, keys], id=PLAYER, className="player"), html.Div(id=HEARD_SAID)], className="card pad"
+        [html.Div([audio, heard], id=PLAYER, className="player"), html.Div(id=HEARD_SAID), keys], className="card pad"
     )
 
 
@@ -313,8 +313,10 @@ def _sounds(sides: Sequence[Side]) -> dict[str, Any]:
     used = [(one, one.stored) for side in sides if (one := side.chosen) is not None and one.stored is not None]
     sources = {"clip": chosen.clip, "original": audio_address(chosen.run.name, chosen.clip)}
     options = [THE_CLIP]
+    is_one_run = len({one.run.path for one, _ in used}) == 1
     for key, (one, stored) in zip(("used", "beside"), used, strict=False):
-        label = "what the net used" if len(sides) == 1 else f"what {one.run.name} used at {one.iteration}"
+        at = f" at {one.iteration:,}" if is_one_run else ""
+        label = "what the net used" if len(sides) == 1 else f"what {one.run.name}{at} used"
         sources[key] = used_address(one.run.name, stored.file.stem)
         options.append({"value": key, "label": label})
     return {

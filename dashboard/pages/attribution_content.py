@@ -105,8 +105,7 @@ def _methods(side: Side, is_alone: bool) -> list[Any]:
     label = "" if is_alone else f" · {side.label}"
     title = dmc.Title(f"Methods on {chosen.class_name} of {chosen.clip}{label}", order=4)
     agreeing = agreements(chosen)
-    ranks = f"Ranks as {chosen.method}"
-    head = ("Method", "Says something", "Taken away (random)", "Brought back (random)", "Random weights", ranks)
+    head = ("Method", "Says something", "Taken away (random)", "Brought back (random)", "Random weights", "Ranks alike")
     rows = [_method(chosen, one, agreeing.get(one.method, math.nan)) for one in chosen.beside]
     return [title, _table(head, rows, id=None, width=520)]
 
