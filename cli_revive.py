@@ -30,7 +30,8 @@ def add_revive(commands: Any) -> None:
 
 
 def _revive(arguments: argparse.Namespace) -> int:
-    from .runs.revive.command import print_revived, revive_run
+    from .runs.revive.command import revive_run
+    from .runs.revive.printing import print_revived
     from .runs.revive.reviving import Budget
 
     revived = revive_run(

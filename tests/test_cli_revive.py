@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from flatline.cli import main
 from flatline.runs.recipe import load_recipe
-from flatline.runs.revive.command import in_words, revival_table
 from flatline.runs.revive.prescription import against, as_diff, interval
+from flatline.runs.revive.printing import in_words, revival_table
 from flatline.runs.revive.revived import Revived, keep, stored_revival
 from flatline.runs.revive.workers import Workers
 from rich.console import Console

@@ -28,7 +28,7 @@ class Workers:
     Ctrl-C is not for them: whoever has them ends them, and they close their logs in order.
 
     n : processes, each with a share of the cores
-    threads : of a process
+    threads : of a process, unless OMP_NUM_THREADS says how many
     """
 
     def __init__(self, n: int, threads: int) -> None:
@@ -110,6 +110,6 @@ class _Worker:
                 stdout=subprocess.PIPE,
                 text=True,
                 start_new_session=True,
-                env={**os.environ, "OMP_NUM_THREADS": str(self._threads)},
+                env={"OMP_NUM_THREADS": str(self._threads), **os.environ},
             )
         return self._child
