@@ -15,7 +15,7 @@ from .figures.theme import Theme, blank, message, note, theme_named
 from .figures.windows import lines_of
 from .tables import column
 
-HEIGHT = 460
+HEIGHT = 500
 """Pixels; a legend of twelve runs stands beside the lines."""
 
 LEGEND = {"orientation": "v", "x": 1.01, "y": 1, "yanchor": "top", "font": {"size": 11}}

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from importlib.metadata import version
@@ -71,7 +72,8 @@ def write_sweep_report(swept: Swept, folder: Path) -> Path:
     except OSError as error:
         raise FlatlineError(f"{folder} cannot be written ({error.strerror or error}, -o); name another") from error
     finally:
-        hidden.unlink(missing_ok=True)
+        with suppress(OSError):
+            hidden.unlink(missing_ok=True)
     return path
 
 
