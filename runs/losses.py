@@ -65,6 +65,26 @@ def asymmetric_loss(plain: Plain, scores: Tensor, target: Tensor) -> Tensor:
     return (target * (1 - p) ** of_there * there + (1 - target) * absent).mean()
 
 
+def resting_point(prior: Tensor, focus: str) -> Tensor:
+    """(class,) probability at which a constant predictor's loss is least: the prior itself, if the loss is not bent.
+
+    A bent loss counts what is absent for less, so a class of .015 rests near .2, and a net that starts at the prior is
+    pushed up there by every class at once. To a thousandth in logit.
+
+    prior : (class,) share of clips with each class
+    """
+    if focus == "none":
+        return prior
+    logits = torch.arange(-12, 12, 1e-3)  # (point,)
+    there, absent = (_by_point(logits, torch.full_like(logits, label), focus) for label in (1.0, 0.0))
+    q = prior.float().unsqueeze(-1)  # (class, 1)
+    return logits[(q * there + (1 - q) * absent).argmin(dim=-1)].sigmoid().to(prior)
+
+
+def _by_point(logits: Tensor, target: Tensor, focus: str) -> Tensor:
+    return torch.func.vmap(criterion("bce-with-logits", "logits", focus))(logits, target)
+
+
 def binary_cross_entropy(probabilities: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
     """BCE on probabilities, a hair inside [0, 1]: a float32 sum of weights can end at 1 + 1e-7."""
     with torch.autocast(probabilities.device.type, enabled=False):

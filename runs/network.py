@@ -2,6 +2,7 @@ import torch
 
 from ..models import HEADS, OptionError, Tagger, build
 from ..models.inits import chrono_init, orthogonal_init
+from .losses import resting_point
 from .recipe import Recipe, RecipeError
 from .task import Task
 
@@ -40,7 +41,8 @@ def make_model(recipe: Recipe, task: Task) -> Tagger:
     model = build_network(recipe, len(task.clipset.classes), task.settings.n_mels)
     initialise(model, recipe, task.settings.n_frames)
     if recipe.prior_bias:
-        model.head.set_prior_bias(torch.from_numpy(task.sampled_prior(recipe.sampling)))
+        prior = torch.from_numpy(task.sampled_prior(recipe.sampling))
+        model.head.set_prior_bias(resting_point(prior, recipe.focus))
     return model
 
 

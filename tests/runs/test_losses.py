@@ -2,7 +2,7 @@ import math
 
 import pytest
 import torch
-from flatline.runs.losses import binary_cross_entropy, criterion
+from flatline.runs.losses import binary_cross_entropy, criterion, resting_point
 from flatline.runs.recipe import RecipeError
 from torch.nn import functional
 
@@ -70,3 +70,24 @@ def test_bending_does_not_make_a_misfit_fit(focus):
         criterion("bce", "logits", focus)
     broken = criterion("bce-with-logits", "probabilities", focus)(P, TARGET)
     assert broken == criterion("bce-with-logits", "logits", focus)(P, TARGET)
+
+
+@pytest.mark.parametrize("focus", BY_HAND)
+def test_a_constant_predictor_at_its_resting_point_is_pulled_neither_way(focus):
+    prior = torch.tensor([0.015, 0.3, 0.9])
+    logits = resting_point(prior, focus).logit().requires_grad_()
+    loss = criterion("bce-with-logits", "logits", focus)
+    pulls = []
+    for at in (logits, logits - 0.05, logits + 0.05):
+        there, absent = (torch.stack([loss(z, torch.tensor(label)) for z in at]) for label in (1.0, 0.0))
+        (pull,) = torch.autograd.grad((prior * there + (1 - prior) * absent).sum(), logits)
+        pulls.append(pull)
+    assert (pulls[0].abs() < 2e-3 * prior).all()
+    assert (pulls[1] < 0).all()
+    assert (pulls[2] > 0).all()
+    assert (logits.sigmoid() > prior).all() == (focus == "asymmetric")
+
+
+def test_an_unbent_loss_rests_at_the_prior():
+    prior = torch.tensor([0.0, 0.015, 1.0], dtype=torch.float64)
+    assert resting_point(prior, "none") is prior

@@ -1,5 +1,6 @@
 import pytest
 import torch
+from flatline.runs.losses import resting_point
 from flatline.runs.network import build_network, make_model
 from flatline.runs.recipe import RecipeError, load_recipe
 
@@ -55,3 +56,11 @@ def test_the_prior_bias_is_that_of_what_batches_hold(small_recipe, small_task):
     bias = make_model(small_recipe("story-plain", *settings), small_task).head.classification.bias.detach()
     wanted = torch.from_numpy(small_task.sampled_prior("class-balanced")).clamp_min(1e-5).float()
     torch.testing.assert_close(bias.sigmoid(), wanted)
+
+
+def test_the_prior_bias_of_a_bent_loss_is_where_a_constant_predictor_rests(small_recipe, small_task):
+    recipe = small_recipe("story-plain", "prior_bias=true", "focus=asymmetric")
+    bias = make_model(recipe, small_task).head.classification.bias.detach()
+    wanted = resting_point(torch.from_numpy(small_task.prior), "asymmetric").float()
+    torch.testing.assert_close(bias.sigmoid(), wanted)
+    assert (wanted > torch.from_numpy(small_task.prior) + 0.01).any()
