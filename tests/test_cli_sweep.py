@@ -73,7 +73,7 @@ def test_the_folder_holds_tables_recipes_and_a_page_that_needs_nothing_else(swep
         "plain",
         "attention",
         "Seconds an epoch",
-        "Loss by learning rate",
+        "whose learning rate rises",
     ):
         assert word in page
     assert "plain,plain,plain" in (folder / "report" / "runs.csv").read_text()
@@ -107,7 +107,7 @@ def test_other_data_under_the_same_names_are_refused(swept, folder, tmp_path, ca
 
 
 def test_an_interrupted_sweep_is_gone_on_with_and_ends_as_if_nothing_had_been(tiny_data, tmp_path, capsys):
-    text = SWEEP.replace("lr_range: [plain]", "").replace("iterations: 6", "iterations: 400")
+    text = SWEEP.replace("lr_range: [plain]", "").replace("iterations: 6", "iterations: 120")
     (tmp_path / "mine.yaml").write_text(text)
     command = [sys.executable, "-m", "flatline", *arguments(tmp_path, tiny_data)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -125,7 +125,7 @@ def test_an_interrupted_sweep_is_gone_on_with_and_ends_as_if_nothing_had_been(ti
     assert "goes on" in capsys.readouterr().err
     for run in runs:
         assert Run(run).status == "finished"
-        assert list(Run(run).series("loss").index) == list(range(400))
+        assert list(Run(run).series("loss").index) == list(range(120))
 
 
 def test_a_run_that_was_killed_before_its_first_checkpoint_is_begun_anew(tiny_data, tmp_path, capsys):
