@@ -21,7 +21,16 @@ from .figures.marks import marks_of
 WIDTH = 840
 """Pixels of a picture."""
 
-LEARNED = ("lwlrap", "localisation_map", "clip_scores", "map_growth", "carried_share", "class_shares")
+LEARNED = (
+    "attribution_map",
+    "attribution_checks",
+    "lwlrap",
+    "localisation_map",
+    "clip_scores",
+    "map_growth",
+    "carried_share",
+    "class_shares",
+)
 """Figures of the run that learns; the others show the one that collapsed."""
 
 FIRST, LAST = 0, 59

@@ -8,7 +8,7 @@ from textwrap import fill
 from typing import Any
 
 from . import figures
-from .report_figures import CLASSES, COMPARISON, LOCALISATION, VITALS, caption_of
+from .report_figures import ATTRIBUTION, CLASSES, COMPARISON, LOCALISATION, VITALS, caption_of
 
 BEGIN, END = "<!-- figures:begin -->", "<!-- figures:end -->"
 
@@ -21,6 +21,7 @@ PAGES = {
     "Vital signs": VITALS,
     "Classes": CLASSES,
     "Localisation": LOCALISATION,
+    "Attribution": ATTRIBUTION,
     "Diagnosis": DIAGNOSIS,
     "Several runs": COMPARISON,
     "Learning rate": LEARNING_RATE,

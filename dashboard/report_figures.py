@@ -37,6 +37,9 @@ CLASSES = ("class-lwlrap", "class-heatmap", "class-shares")
 LOCALISATION = ("localisation-map", "clip-scores", "map-growth")
 """Graphs of one clip."""
 
+ATTRIBUTION = ("attribution-map", "attribution-checks")
+"""Graphs of one attribution."""
+
 COMPARISON = ("compare-curves", "compare-heatmaps", "compare-classes")
 """Graphs of several runs together; the maps that the dashboard puts side by side stand in each run's own section."""
 
@@ -46,6 +49,7 @@ WIDE = {
     "gradient-heatmap",
     *CLASSES,
     "localisation-map",
+    "attribution-map",
     *COMPARISON,
 }
 """Graphs that take the page's whole width."""

@@ -11,6 +11,8 @@ from ..runs.standing import Comparison
 from ..runs.summary import store_summary, stored_summary, summarise
 from . import report_figures
 from .markup import Markup, element, together
+from .report_attribution import attributions_of
+from .report_attribution import words_of as words_of_onsets
 from .report_clips import Clip, clips_of, player
 from .report_comparison import differences, standings
 from .report_figures import CLASS, CLASSES, VITAL, VITALS, Figure
@@ -25,8 +27,10 @@ PARTS = (
     ("vitals", "Vital signs"),
     ("classes", "Classes"),
     ("localisation", "Localisation"),
+    ("attribution", "Attribution"),
 )
-"""Ids and headings of the parts of a run's section; trials of a run that is not well, or of which there are some."""
+"""Ids and headings of the parts of a run's section; trials of a run that is not well, or of which there are some;
+attributions where some are kept."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,8 @@ class Section:
     vitals: tuple[Figure, ...]
     classes: tuple[Figure, ...]
     clips: tuple[Clip, ...]
+    attributions: tuple[Figure, ...]
+    onsets: Markup | None
 
 
 def section(run: Run, name: str, prefix: str) -> Section:
@@ -64,12 +70,15 @@ def section(run: Run, name: str, prefix: str) -> Section:
         tuple(report_figures.of_run(run, summary, prefix, VITALS, VITAL)),
         tuple(report_figures.of_run(run, summary, prefix, CLASSES, CLASS)),
         tuple(clips_of(run, prefix)),
+        attributions_of(run, prefix),
+        words_of_onsets(run),
     )
 
 
 def pieces_of(one: Section) -> Iterator[Piece]:
     """Everything heavy of a run's section."""
     yield from pieces_in((one.timeline, *one.evidence, one.tried, *one.vitals, *one.classes))
+    yield from pieces_in(one.attributions)
     for clip in one.clips:
         yield from pieces_in(clip.figures)
         if clip.sound is not None:
@@ -107,8 +116,11 @@ def entries(sections: Sequence[Section]) -> Iterator[tuple[str, Markup]]:
 def parts_of(one: Section) -> list[tuple[str, str]]:
     """Ids and headings of the parts that a run's section has."""
     is_well = one.summary["diagnosis"]["verdict"] not in SICK
-    left_out = "tried" if one.revived is None and is_well else None
-    return [part for part in PARTS if part[0] != left_out]
+    left_out = {
+        "tried": one.revived is None and is_well,
+        "attribution": not one.attributions and one.onsets is None,
+    }
+    return [part for part in PARTS if not left_out.get(part[0])]
 
 
 def compared_section(
@@ -141,6 +153,7 @@ def run_section(one: Section, kept: Mapping[str, Piece], played: set[str], *, is
         "tried": [words_of_trials(one.run, one.revived), None if one.revived is None else card(one.tried, kept)],
         **{place: [card(figure, kept) for figure in figures] for place, figures in draw.items()},
         "localisation": clips,
+        "attribution": [*(card(figure, kept) for figure in one.attributions), one.onsets],
     }
     drawn = [cards(heading, one.prefix + place, parts[place]) for place, heading in parts_of(one)]
     heading = None if is_alone else element("h2", one.name)

@@ -313,7 +313,7 @@ def _sounds(sides: Sequence[Side]) -> dict[str, Any]:
     used = [(one, one.stored) for side in sides if (one := side.chosen) is not None and one.stored is not None]
     sources = {"clip": chosen.clip, "original": audio_address(chosen.run.name, chosen.clip)}
     options = [THE_CLIP]
-    is_one_run = len({one.run.path for one, _ in used}) == 1
+    is_one_run = len({one.run.path for side in sides if (one := side.chosen) is not None}) == 1
     for key, (one, stored) in zip(("used", "beside"), used, strict=False):
         at = f" at {one.iteration:,}" if is_one_run else ""
         label = "what the net used" if len(sides) == 1 else f"what {one.run.name}{at} used"

@@ -1,8 +1,10 @@
 import importlib.util
 import os
+import shutil
 from pathlib import Path
 
 import pytest
+from flatline.dashboard.attributing import Desk
 from flatline.dashboard.browser import browser
 from flatline.dashboard.serving import in_thread
 from flatline.diagnostics.errors import FlatlineError
@@ -11,13 +13,46 @@ from flatline.runs.run import Run
 NO_BROWSER = "no browser"
 
 
-@pytest.fixture(scope="session")
-def simulated():
-    """The module beside this file; importlib mode puts no test folder on sys.path."""
-    spec = importlib.util.spec_from_file_location("simulated_runs", Path(__file__).with_name("simulated.py"))
+def beside(name):
+    """A module beside this file; importlib mode puts no test folder on sys.path."""
+    spec = importlib.util.spec_from_file_location(f"{name}_runs", Path(__file__).with_name(f"{name}.py"))
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="session")
+def simulated():
+    """Seeded run logs in the shapes that training leaves behind."""
+    return beside("simulated")
+
+
+@pytest.fixture(scope="session")
+def attributed():
+    """Attributions written straight into a run."""
+    return beside("attributed")
+
+
+@pytest.fixture(scope="session")
+def heard():
+    """Runs whose attributions can be computed."""
+    return beside("heard")
+
+
+@pytest.fixture(scope="session")
+def trained_logs(heard, tmp_path_factory, request):
+    """Two trained runs on real audio, spoken where it is there; nobody writes there."""
+    folder = tmp_path_factory.mktemp("trained")
+    spoken = heard.SPOKEN if heard.SPOKEN.is_dir() else None
+    root = heard.few(spoken, folder / "data") if spoken else request.getfixturevalue("tiny_data")
+    heard.make(folder / "logs", root)
+    return folder / "logs"
+
+
+@pytest.fixture
+def trained(trained_logs, tmp_path):
+    """A copy of them to write into."""
+    return shutil.copytree(trained_logs, tmp_path / "logs")
 
 
 @pytest.fixture(scope="session")
@@ -58,8 +93,16 @@ def chromium():
         pytest.skip(f"{NO_BROWSER}: {error}")
 
 
+@pytest.fixture(scope="session")
+def desk():
+    """One for all tests: its process loads torch once."""
+    found = Desk()
+    yield found
+    found.close()
+
+
 @pytest.fixture
-def open_page(chromium):
+def open_page(chromium, desk):
     """Opens a page on a server of its own: open_page(logs, path, ...) -> page.
 
     Afterwards no page may have logged an error or asked another machine for anything.
@@ -69,7 +112,7 @@ def open_page(chromium):
     pages, troubles, servers = [], [], []
 
     def opened(logs, path="/", **context):
-        server = in_thread(create_app(logs).server)
+        server = in_thread(create_app(logs, desk=desk).server)
         base = server.__enter__()
         servers.append(server)
         page = chromium.new_page(**{"viewport": {"width": 1280, "height": 900}, **context})

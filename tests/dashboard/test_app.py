@@ -10,7 +10,7 @@ from flatline.dashboard.addresses import RUN_PAGES
 from flatline.dashboard.app import create_app, page_at
 from flatline.dashboard.captions import CAPTIONS
 from flatline.dashboard.judging import Judge
-from flatline.dashboard.pages import classes, compare, diagnosis, localisation, vitals
+from flatline.dashboard.pages import attribution, classes, compare, diagnosis, localisation, vitals
 from flatline.runs.listing import Listing
 
 CONTRACT = {
@@ -60,12 +60,13 @@ def test_every_page_of_every_kind_of_run_is_there(logs, run, page):
 
 
 def test_every_figure_has_a_caption():
-    pages = (vitals, classes, localisation, diagnosis, compare)
+    pages = (vitals, classes, localisation, attribution, diagnosis, compare)
     assert {card.graph for page in pages for card in page.CARDS} == set(CAPTIONS)
 
 
 def test_no_graph_stands_on_two_pages():
-    graphs = [card.graph for page in (vitals, classes, localisation, diagnosis, compare) for card in page.CARDS]
+    pages = (vitals, classes, localisation, attribution, diagnosis, compare)
+    graphs = [card.graph for page in pages for card in page.CARDS]
     assert len(graphs) == len(set(graphs))
 
 

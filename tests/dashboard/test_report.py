@@ -19,6 +19,7 @@ from flatline.dashboard.report import MOST_BYTES, report, write_report
 from flatline.dashboard.report_figures import CLASSES, COMPARISON, LOCALISATION, VITALS, drawn
 from flatline.dashboard.report_pieces import AROUND, Piece, changes, packed_figure, within
 from flatline.diagnostics.errors import FlatlineError, RunError
+from flatline.runs.localisation_store import Localised, Score, write_localisation
 from flatline.runs.log import RunLog
 from flatline.runs.run import Run
 from flatline.runs.summary import summarise
@@ -443,3 +444,32 @@ def test_of_a_sick_run_without_trials_it_names_the_command_and_of_a_healthy_one_
     assert f"flatline revive {collapsed.name}" in Elements(report([collapsed])).words
     assert 'id="run-1-revival' not in report([collapsed])
     assert "What was tried" not in " ".join(Elements(report([healthy])).words)
+
+
+def test_the_attributions_of_a_run_are_shown_one_a_clip_and_class(simulated, attributed, tmp_path):
+    simulated.complete(tmp_path / "run")
+    without = report([Run(tmp_path / "run")])
+    assert 'id="run-1-attribution"' not in without
+    for number in range(3):
+        attributed.keep(tmp_path / "run", attributed.heard(), class_name=f"class {number}")
+        attributed.keep(tmp_path / "run", attributed.heard(), class_name=f"class {number}", method="occlusion")
+    attributed.keep(tmp_path / "run", attributed.heard(), clip="clip two.wav")
+    text = report([Run(tmp_path / "run")])
+    assert 'id="run-1-attribution"' in text
+    drawn = {key: title for key, title in titles(text).items() if "attribution" in key}
+    assert list(drawn) == [f"run-1-attribution-map-{number}" for number in (1, 2, 3)]
+    assert [title.split(" · ")[:3] for title in drawn.values()] == [
+        ["Attribution of class 0", "clip clip one.wav", "integrated-gradients"],
+        ["Attribution of class 0", "clip clip two.wav", "integrated-gradients"],
+        ["Attribution of class 1", "clip clip one.wav", "integrated-gradients"],
+    ]
+
+
+def test_scores_against_true_onsets_stand_in_the_report(simulated, tmp_path):
+    simulated.complete(tmp_path / "run")
+    rows = (Score("localisation", "all", 0.93, 0.19, 0.5, float("nan"), pairs=40),)
+    write_localisation(tmp_path / "run", Localised("run", 199, "199", "/data", "/events.csv", 40, 41, 0.06, rows))
+    words = " ".join(Elements(report([Run(tmp_path / "run")])).words)
+    assert "Against true onsets" in words
+    assert "0.93" in words
+    assert "40 of 41 clips" in words
