@@ -1,6 +1,7 @@
 """`flatline revive` as a person and a program call it."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -143,3 +144,19 @@ def test_nothing_speaks_against_what_was_not_prescribed():
     from flatline.runs.revive.doctor import Course
 
     assert against(Course(Arm(()), ()), []) == []
+
+
+@pytest.mark.parametrize(("seconds", "is_told"), [(90.0, True), (40.0, False)])
+def test_an_arm_that_is_slower_than_those_trained_beside_it_is_told(seconds, is_told):
+    from flatline.diagnostics.diagnosis import Diagnosis
+    from flatline.runs.revive.arms import Arm, Standing
+    from flatline.runs.revive.doctor import Course, Stage
+
+    well = Diagnosis("healthy", None, (), (), 100)
+    standing = Standing(100, 0.5, 0.06, 0.07, 0.5, 0.9, well)
+    control = Arm((), standing=replace(standing, lwlrap=0.07), seconds=1.0)  # of a quieter day
+    arms = [Arm((name,), standing=standing, seconds=30.0) for name in ("lower-rate", "warm-up")]
+    best = Arm(("layer-norm",), standing=replace(standing, lwlrap=0.6), seconds=seconds)
+    course = Course(control, (Stage(control, None, (best, *arms), best, "better"),))
+    told = against(course, [0.6, 0.61])
+    assert any("3.0 times as long as the other arms'" in sentence for sentence in told) is is_told
