@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import IO
 
+from .interruption import STOPPING
+
 
 @contextmanager
 def terminated_in_order() -> Iterator[None]:
@@ -67,14 +69,18 @@ class Process:
     def __init__(self, job: Job) -> None:
         self.job = job
         self._said: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  (read when the process has ended)
-        self._process = subprocess.Popen(
-            job.command,
-            env={**os.environ, **job.environment},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=self._said,
-            process_group=0,
-        )
+        before = signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)  # Ray blocks SIGINT, which a child inherits
+        try:
+            self._process = subprocess.Popen(
+                job.command,
+                env={**os.environ, **job.environment},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=self._said,
+                process_group=0,
+            )
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def ended(self) -> Ended | None:
         """How it ended; None while it runs."""

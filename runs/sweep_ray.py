@@ -1,10 +1,12 @@
 """The jobs of a sweep as tasks of Ray, on one machine or on all of a cluster that sees the same folders."""
 
+import os
+import time
 from collections.abc import Sequence
 from typing import Any
 
 from ..diagnostics.errors import FlatlineError
-from .sweep_jobs import Ended, Job, Process, Started, Told
+from .sweep_jobs import LOOK_S, Ended, Job, Process, Started, Told
 
 
 def check_ray() -> Any:
@@ -39,8 +41,6 @@ def run_on_ray(jobs: Sequence[Job], at_once: int, told: Told, started: Started =
 
 
 def _join(ray: Any, at_once: int) -> None:
-    import os
-
     quiet: dict[str, Any] = {"include_dashboard": False, "log_to_driver": False, "logging_level": "ERROR"}
     if os.environ.get("RAY_ADDRESS"):
         ray.init(log_to_driver=False, logging_level="ERROR")
@@ -65,7 +65,8 @@ def _all(ray: Any, jobs: Sequence[Job], told: Told, started: Started) -> dict[st
     except BaseException:
         for reference in waiting:
             ray.cancel(reference)  # raises KeyboardInterrupt in the task, which ends its process in order
-        ray.wait(waiting, num_returns=len(waiting), timeout=CANCEL_S)
+        if waiting:
+            ray.wait(waiting, num_returns=len(waiting), timeout=CANCEL_S)
         raise
     return ended
 
@@ -76,12 +77,10 @@ CANCEL_S = 60.0
 
 def run_job(job: Job) -> Ended:
     """Run a job's process to its end, here; a KeyboardInterrupt ends it in order."""
-    import time
-
     process = Process(job)
     try:
         while (end := process.ended()) is None:
-            time.sleep(0.1)
+            time.sleep(LOOK_S)
         return end
     except BaseException:
         process.ask()
