@@ -41,9 +41,13 @@ def make_model(recipe: Recipe, task: Task) -> Tagger:
     model = build_network(recipe, len(task.clipset.classes), task.settings.n_mels)
     initialise(model, recipe, task.settings.n_frames)
     if recipe.prior_bias:
-        prior = torch.from_numpy(task.sampled_prior(recipe.sampling))
-        model.head.set_prior_bias(resting_point(prior, recipe.focus))
+        model.head.set_prior_bias(starting_prior(recipe, task))
     return model
+
+
+def starting_prior(recipe: Recipe, task: Task) -> torch.Tensor:
+    """(class,) probability at which a prior bias starts: that of what batches hold, at rest under the recipe's loss."""
+    return resting_point(torch.from_numpy(task.sampled_prior(recipe.sampling)), recipe.focus)
 
 
 def initialise(model: Tagger, recipe: Recipe, n_frames: int) -> None:

@@ -12,13 +12,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors.torch import save_file
 
 from ...diagnostics.errors import FlatlineError
 from ..checkpoints import Facts, load_weights_at, pairs
 from ..interventions import Loop, named
-from ..network import build_network
+from ..network import build_network, starting_prior
 from ..recipe import Recipe, recipe_from_dict
 from ..resume import resume
 from ..run import Run
@@ -60,7 +59,7 @@ def _forked(job: Job, path: Path, recipe: Recipe, task: Task) -> bool:
     (weights,) = pairs(path)
     model = build_network(recipe, len(task.clipset.classes), task.settings.n_mels)
     load_weights_at(weights, model)
-    loop = Loop(recipe.iterations, torch.from_numpy(task.prior), task.settings.n_frames)
+    loop = Loop(recipe.iterations, starting_prior(recipe, task), task.settings.n_frames)
     for intervention in named(job["given"]):
         intervention.on_model(model, loop)
     facts = Facts.read(weights)
