@@ -16,8 +16,8 @@ T_95 = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571, 7: 2.447, 8: 2.365, 9
 """Two-sided 95 % quantile of Student's t for that many seeds (n - 1 degrees of freedom)."""
 
 SLOWER = 1.5
-"""Times the seconds an iteration of the other arms from which the cost of an arm is told; ours: arms of one stage on a busy
-machine differ by a fifth of it without a reason."""
+"""Times the seconds an iteration of the other arms from which the cost of an arm is told; ours: arms of one stage on a
+busy machine differ by a fifth of it without a reason."""
 
 
 def interval(scores: Sequence[float]) -> tuple[float, float, float]:
