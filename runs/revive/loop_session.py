@@ -83,7 +83,9 @@ class Session:
         return self.context.log if self.run is None else Path(self.run.path)
 
     def advance(self, until: int) -> float:
-        """Let it train up to an iteration, or its end; returns the seconds it took."""
+        """Let it train up to an iteration, or its end; returns the seconds it took, 0 where it is over already."""
+        if self.is_over:
+            return 0.0
         since, kept = time.perf_counter(), _random_states()
         if self._thread is None:
             self._pause.until = until

@@ -79,6 +79,8 @@ class LoopTrials:
             if session.fault is None and _same(self.run, ReadOnce(session.path), at):
                 self.spent += at
                 self._end(session)
+                if session.fault is not None:
+                    raise RunError(f"the trial of {self.run.name} with nothing changed: {session.fault}")
                 note = f"the run itself, which its trial repeats to the bit (up to {at})"
                 return replace(patient, seconds=seconds_of(self.run), note=note).stands(self.iterations)
         (arm,) = self.train([Arm(())], self.iterations)
@@ -132,7 +134,7 @@ class LoopTrials:
 
     def _advanced(self, arm: Arm, session: Session, until: int) -> Arm:
         before = 0 if arm.standing is None else arm.standing.iterations
-        seconds = 0.0 if session.is_over else session.advance(until)
+        seconds = session.advance(until)
         if session.fault is not None:
             if not isinstance(session.fault, Exception):
                 raise session.fault
@@ -197,6 +199,8 @@ def _gives(run: Run, diagnosis: Diagnosis) -> str | None:
 
 def _same(one: Run, other: Run, until: int) -> bool:
     """Whether two runs are the same to the bit up to an iteration: losses, scores of evaluations."""
+    if not all(until in run.evaluation_iterations for run in (one, other)):
+        return False
     losses = [run.series("loss").loc[: until - 1].to_numpy() for run in (one, other)]
     scores = [run.evaluation_scalars.loc[:until, ["loss", "lwlrap"]].to_numpy(dtype=float) for run in (one, other)]
-    return all(len(a) == len(b) > 0 and np.array_equal(a, b, equal_nan=True) for a, b in (losses, scores))
+    return all(np.array_equal(a, b, equal_nan=True) for a, b in (losses, scores))
