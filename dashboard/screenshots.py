@@ -18,8 +18,8 @@ from .serving import in_thread
 SCHEMES = ("light", "dark")
 WIDTHS = (1280, 1920)
 
-PAGES = ("vitals", "classes", "localisation", "diagnosis")
-"""Pages of a run that are taken; an attribution has a page of its own once there is one."""
+PAGES = ("vitals", "classes", "localisation", "attribution", "diagnosis")
+"""Pages of a run that are taken."""
 
 
 SETTLED = """() => {

@@ -10,7 +10,7 @@ from ...runs.attribution_store import ARRAYS, Stored
 from ...runs.run import Run
 from ..chosen import choose
 from .lines import joined
-from .theme import Theme, blank, message, note, theme_named
+from .theme import Theme, blank, faint, message, note, theme_named
 
 TITLE = "Deletion and insertion"
 
@@ -86,7 +86,7 @@ def _add_band(figure: go.Figure, fraction: np.ndarray, orders: np.ndarray, way: 
                 mode="lines",
                 line={"color": colour, "width": 0},
                 fill=fill,
-                fillcolor=_clear(colour),
+                fillcolor=faint(colour, 0.15),
                 showlegend=False,
                 hoverinfo="skip",
             )
@@ -116,12 +116,6 @@ def _add_curve(figure: go.Figure, fraction: np.ndarray, curve: np.ndarray, way: 
             hovertemplate="%{y:.3g}<extra>" + words + "</extra>",
         )
     )
-
-
-def _clear(colour: str) -> str:
-    """A colour `#rrggbb`, mostly see-through."""
-    red, green, blue = (int(colour[at : at + 2], 16) for at in (1, 3, 5))
-    return f"rgba({red},{green},{blue},0.15)"
 
 
 def _title(stored: Stored | None) -> str:

@@ -177,11 +177,11 @@ def _clip_of(stored: Stored, mel: np.ndarray) -> KeptClip:
 def _attribution_panel(
     values: np.ndarray, clip: KeptClip, limit: float, unit: str, method: str, *, faded: bool
 ) -> Panel:
-    said = f": colours end at ±{limit:.2g}"
+    said = f": colours end at ±{limit:.2g}{f' {unit}' if unit else ''}"
     return Panel(
         "attribution",
         ATTRIBUTION_PX,
-        joined(said, unit, method_named(method).says if method else ""),
+        joined(said, method_named(method).says if method else ""),
         x=clip.edges()[: len(values) + 1],
         z=values.T,
         hz=clip.hz if clip.hz is not None and len(clip.hz) == values.shape[1] else None,

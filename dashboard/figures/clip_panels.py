@@ -7,7 +7,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from ...runs.kept_clips import Event, KeptClip
-from .theme import HEATMAP_COLOURS, Theme
+from .theme import HEATMAP_COLOURS, Theme, faint
 
 MEL_COLOURS = "Cividis"
 """Safe for colour-blind readers, and not the maps' colours: it shows another quantity."""
@@ -152,7 +152,7 @@ def _draw_line(figure: go.Figure, panel: Panel, axis: str, theme: Theme) -> None
                 y=y.astype(np.float32),
                 name=f"{panel.name}, {sign}",
                 line_color=colour,
-                fillcolor=colour,
+                fillcolor=faint(colour, FADED if panel.faded else 1),
                 opacity=FADED if panel.faded else 1,
                 showlegend=False,
                 hovertemplate="%{x:.2f}<br>%{y:.3g}<extra></extra>",
@@ -233,20 +233,23 @@ def _bar(panel: Panel, domain: tuple[float, float]) -> dict:
         "len": panel.height,
         "thickness": 10,
         "outlinewidth": 0,
-        "nticks": 4 if panel.height > LOW_PX else 2,
-        "tickformat": _format(panel.limit),
+        **_numbers(panel),
         "title": {"text": panel.unit, "side": "right", "font": {"size": 11}},
     }
 
 
-def _format(limit: float | None) -> str:
-    """Of numbers beside colours; of very small ones their powers of ten."""
-    return ".2~g" if limit is None or limit >= SMALL else ".0e"
+def _numbers(panel: Panel) -> dict:
+    """What stands beside a panel's colours; of signed values where they end, and zero."""
+    if panel.limit is None:
+        return {"nticks": 4 if panel.height > LOW_PX else 2, "tickformat": ".2~g"}
+    ends = (-panel.limit, 0.0, panel.limit)
+    return {"tickvals": list(ends), "ticktext": [f"{end:+.2g}" if end else "0" for end in ends]}
 
 
 def _line_format(line: np.ndarray) -> dict[str, str]:
-    finite = np.abs(line[np.isfinite(line)])
-    return {"tickformat": _format(float(finite.max(initial=0)) or None)}
+    """Of very small numbers their powers of ten."""
+    highest = float(np.abs(line[np.isfinite(line)]).max(initial=0))
+    return {"tickformat": ".0e" if 0 < highest < SMALL else ".2~g"}
 
 
 def _hover(panel: Panel) -> str:

@@ -137,6 +137,16 @@ def theme_named(name: str) -> Theme:
     return THEMES[name]
 
 
+def faint(colour: str, share: float) -> str:
+    """A colour `#rrggbb` of which a share is seen.
+
+    >>> faint("#ff8000", 0.5)
+    'rgba(255,128,0,0.5)'
+    """
+    red, green, blue = (int(colour[at : at + 2], 16) for at in (1, 3, 5))
+    return f"rgba({red},{green},{blue},{share:g})"
+
+
 def blank(title: str, theme: Theme, revision: str | None = None, height: int = HEIGHT) -> go.Figure:
     """An empty figure in the theme.
 

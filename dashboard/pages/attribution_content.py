@@ -93,7 +93,8 @@ def kept(run: Run) -> Any:
     rest = len(stored) - MOST
     more = [dmc.Text(f"and {rest:,} more under attributions/", size="sm", c="dimmed")] if rest > 0 else []
     title = dmc.Title("Attributions that this run keeps", order=4)
-    where = dmc.Text(f"Arrays (frame, mel) and checks lie in {stored[0].file.parent}.", size="sm", c="dimmed")
+    place = "/".join(stored[0].file.parts[-3:-1])
+    where = dmc.Text(f"Arrays (frame, mel) and checks lie in {place}.", size="sm", c="dimmed")
     table = _table(head, [_row(run, one) for one in stored[:MOST]], id="attributions")
     return html.Div([title, where, html.Div(table, className="long-list"), *more], className="card pad")
 
