@@ -48,10 +48,16 @@ format: $(VENV)/installed-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-screenshots: $(VENV)/installed-test chromium
+# What the pictures of attributions show: the first pinned clip of the embedded data, and the last weights.
+.PHONY: attributions
+attributions: $(VENV)/installed
+	for run in story-double-sigmoid story-published; do \
+		$(BIN)/flatline attribute $$run b34ea82b15aa.wav --class true --iteration 350 || exit 1; done
+
+screenshots: $(VENV)/installed-test chromium attributions
 	$(BIN)/python -m flatline.dashboard.screenshots logs docs/images --widths 1280 --schemes light --runs story-double-sigmoid story-published
 
-figures: $(VENV)/installed-test chromium
+figures: $(VENV)/installed-test chromium attributions
 	$(BIN)/python -m flatline.dashboard.figure_pictures logs/story-double-sigmoid logs/story-published docs/images/figures
 	$(BIN)/python -m flatline.dashboard.figure_table docs/figures.md
 
