@@ -80,8 +80,8 @@ def _add_training(commands: Any) -> None:
     predict.add_argument("-o", "--output", type=Path, metavar="FILE", default=Path("submission.csv"))
     predict.add_argument("--skip-bad", action="store_true", help="leave out clips that cannot be read, and say which")
     demo = command(commands, "demo", _demo, "the story on the embedded data, then the dashboard")
-    demo.add_argument("--quick", action="store_true", help="four runs of 250 iterations instead of six of 350")
-    demo.add_argument("--no-serve", action="store_true", help="end with the table")
+    demo.add_argument("--quick", action="store_true", help="four runs of 250 iterations, not six of 350, and no cures")
+    demo.add_argument("--no-serve", action="store_true", help="end with what came of it")
     _add_address(demo)
     for trainer in (train, predict, demo):
         add_logs(trainer)
@@ -206,8 +206,8 @@ def _demo(arguments: argparse.Namespace) -> int:
 
     if not arguments.no_serve:  # known now rather than after minutes of training
         check_port(arguments.host, arguments.port)
-    demo(arguments.logs, quick=arguments.quick)
-    return DONE if arguments.no_serve else _serve(arguments)
+    names = demo(arguments.logs, quick=arguments.quick)
+    return DONE if arguments.no_serve else _serve(arguments, names)
 
 
 def _dashboard(arguments: argparse.Namespace) -> int:
@@ -216,11 +216,19 @@ def _dashboard(arguments: argparse.Namespace) -> int:
     return _serve(arguments)
 
 
-def _serve(arguments: argparse.Namespace) -> int:
+def _serve(arguments: argparse.Namespace, compared: Sequence[str] = ()) -> int:
+    """Serve the dashboard. compared : runs whose comparison is opened in a browser where there is a screen."""
     from .dashboard.app import serve
 
     def ready(address: str) -> None:
         print(f"The dashboard is at {address} (Ctrl-C ends it).", flush=True)
+        if compared:
+            from .dashboard.addresses import compare_address
+            from .dashboard.screen import open_on_screen
+
+            page = address.rstrip("/") + compare_address(compared)
+            print(f"Side by side: {page}", flush=True)
+            open_on_screen(page)
 
     try:
         serve(arguments.logs, arguments.host, arguments.port, ready)

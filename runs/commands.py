@@ -4,6 +4,7 @@ import os
 import time
 from pathlib import Path
 
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -11,6 +12,7 @@ from ..data import DataError, Problem, check_dataset, make_dataset
 from ..diagnostics.check import Checked
 from ..diagnostics.errors import RunError
 from . import demo as story
+from . import demo_trials as trials
 from . import predict as prediction
 from . import resume as resuming
 from .ablate import Ablated, ablatable, ablate_run
@@ -21,6 +23,9 @@ from .log import claim
 from .moving import remove
 from .places import is_remote
 from .recipe import Recipe, RecipeError, load_recipe
+from .revive import telling
+from .revive.printing import revival_table
+from .revive.revived import Revived
 from .run import Run
 from .run_folder import check_store
 from .summary import remember
@@ -131,11 +136,26 @@ def ablate(name: str, logs: Path, *, data: Path | None, checkpoint: str) -> Abla
         return ablate_run(given, task, progress)
 
 
-def demo(logs: Path, *, quick: bool) -> list[story.Chapter]:
-    """Train the story on the embedded data, with a line as each run starts and ends, and print what came of it."""
+def demo(logs: Path, *, quick: bool) -> list[str]:
+    """Tell the story on the embedded data, with a line as each run starts and ends: what came of it, and what cures it.
+
+    quick : four shorter runs, and no cures
+    Returns the names of the runs that are best looked at side by side.
+    """
     recipes = story.STORY if quick else story.WHOLE_STORY
     check_writable(logs)
-    data = embedded_data()
+    chapters = _trained(recipes, embedded_data(), logs, story.QUICK_ITERATIONS if quick else None)
+    console = stdout()
+    console.print(Text("One network, kept from learning and brought to it", "italic"))
+    console.print(story_table(chapters, console.width))
+    console.print(story.moral(chapters))
+    if quick:
+        console.print(Text(trials.LEFT_OUT), soft_wrap=True)
+        return trials.compared(chapters, [])
+    return trials.compared(chapters, _cured(console, chapters))
+
+
+def _trained(recipes: tuple[str, ...], data: Path, logs: Path, iterations: int | None) -> list[story.Chapter]:
     with counting("runs of the story") as progress:
         since: dict[str, float] = {}
         ended: list[str] = []
@@ -150,13 +170,35 @@ def demo(logs: Path, *, quick: bool) -> list[story.Chapter]:
             progress(len(ended), len(recipes))
 
         progress(0, len(recipes))
-        iterations = story.QUICK_ITERATIONS if quick else None
-        chapters = story.tell_story(recipes, data, logs, iterations, told, started)
-    console = stdout()
-    console.print(Text("One network, kept from learning and brought to it", "italic"))
-    console.print(story_table(chapters, console.width))
-    console.print(story.moral(chapters))
-    return chapters
+        return story.tell_story(recipes, data, logs, iterations, told, started)
+
+
+def _cured(console: Console, chapters: list[story.Chapter]) -> list[Revived]:
+    """Trials of each collapsed run, a line as each stage begins and ends; then what they prescribe."""
+    sick = trials.collapsed(chapters)
+    if not sick:
+        return []
+    console.print(Text("What would have cured the runs that collapsed?", "italic"))
+    revived = trials.cures(sick, lambda recipe, words: print(f"{recipe}: {words}", flush=True))
+    for chapter, one in zip(sick, revived, strict=True):
+        console.print(Text(f"\n{chapter.recipe} ({chapter.outcome})", "bold"))
+        console.print(revival_table(one.arms, console.width))
+        print_prescription(console, one)
+    console.print(Text(f"\n{trials.LIMITS}"), soft_wrap=True)
+    return revived
+
+
+def print_prescription(console: Console, revived: Revived) -> None:
+    """What to change, the score before and after, and what speaks against it."""
+    console.print(Text(telling.headline(revived), "bold"))
+    if revived.best == telling.UNCHANGED:
+        return
+    console.print(Text(telling.moved(revived)))
+    if revived.diff:
+        console.print(Text(revived.diff))
+    for sentence in revived.against:
+        console.print(Text(f"Against it: {sentence}"), soft_wrap=True)
+    console.print(Text(f"flatline train {revived.recipe}", "dim"), soft_wrap=True)
 
 
 def _ending(chapter: story.Chapter, seconds: float) -> str:

@@ -57,10 +57,10 @@ def outcome(arm: Mapping[str, Any]) -> str:
 def share(value: float | None) -> str:
     """A share of the score.
 
-    >>> share(0.4567), share(None)
-    ('46 %', '–')
+    >>> share(0.4567), share(-0.001), share(None)
+    ('46 %', '0 %', '–')
     """
-    return "–" if value is None else f"{100 * value:.0f} %"
+    return "–" if value is None else f"{round(100 * value)} %"
 
 
 def carried(value: float) -> str:
