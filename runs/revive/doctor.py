@@ -89,28 +89,48 @@ def treat(
     enough : why no further stage is begun (a budget), in words
     """
     control = trials.control()
-    current, stages, tried = control, [], set[str]()
-    while len(current.given) < depth:
-        standing = _standing(current)
-        if standing.diagnosis.verdict == "healthy" and (stages or allowed is None):
-            break
+    current, stages = control, list[Stage]()
+    while current is not None and not (_is_well(current) and (stages or allowed is None)):
         if why := enough():
             say(why)
             break
+        tried = {arm.given[-1] for stage in stages if stage.on is current for arm in stage.arms}
         arms, skipped = _candidates(trials, current, allowed, width, tried)
-        if not arms:
-            why = "nothing is left to be tried"
-            stages += [] if tried else [Stage(current, standing.diagnosis.cause, (), None, why, skipped)]
-            break
-        say(_begins(current, arms))
-        stage = _stage(trials, current, arms, skipped)
-        stages.append(stage)
-        say(stage.why)
-        tried = tried | {arm.given[-1] for arm in arms} if stage.kept is None else set()
-        if stage.kept is None and sum(one.on is current for one in stages) >= rounds:
-            break
-        current = stage.kept or current
+        if arms:
+            say(_begins(current, arms))
+            stages.append(_stage(trials, current, arms, skipped))
+            say(stages[-1].why)
+        else:
+            cause = _standing(current).diagnosis.cause
+            stages.append(Stage(current, cause, (), None, "nothing is left to be tried", skipped))
+        current = _next(stages, depth, rounds)
     return _to_the_end(trials, Course(control, tuple(stages)), enough)
+
+
+def _next(stages: Sequence[Stage], depth: int, rounds: int) -> Arm | None:
+    """The arm to go on from: the one that was kept, or the one that was tried on, while there are rounds left.
+
+    An arm that was kept for its cause's sake and whose score nothing lifted was a wrong turn: back to what it was tried
+    on.
+    """
+    last = stages[-1]
+    arm = last.kept or last.on
+    while len(arm.given) >= depth or _rounds(arm, stages) >= rounds or (_is_well(arm) and arm.given):
+        kept = next((stage for stage in stages if stage.kept is arm), None)
+        if kept is None or _score(arm) > _score(kept.on) + MARGIN:
+            return None
+        arm = kept.on
+    return arm
+
+
+def _rounds(arm: Arm, stages: Sequence[Stage]) -> float:
+    """Stages on an arm; no end of them where nothing was left."""
+    of = [stage for stage in stages if stage.on is arm]
+    return len(of) if all(stage.arms for stage in of) else math.inf
+
+
+def _is_well(arm: Arm) -> bool:
+    return _standing(arm).diagnosis.verdict == "healthy"
 
 
 def _to_the_end(trials: Trials, course: Course, enough: Callable[[], str | None]) -> Course:

@@ -216,3 +216,57 @@ def test_scores_that_are_not_known_are_worse_than_any():
     script = {"unchanged": (0.07, PLATEAU, ["prior-bias", "lower-rate"]), "prior-bias": (math.nan, None, [])}
     script["lower-rate"] = (0.3, None, [])
     assert treat(Scripted(script, KNOWN)).best.name == "lower-rate"
+
+
+def test_where_none_of_the_first_arms_helps_more_of_what_may_are_tried_in_further_rounds():
+    script = {"unchanged": (0.07, PLATEAU, list(NAMES)), "gradient-highway": (0.6, None, [])}
+    assert treat(Scripted(script, KNOWN)).best.name == "unchanged"
+    course = treat(Scripted(script, KNOWN), rounds=2)
+    assert course.best.name == "gradient-highway"
+    assert [len(stage.arms) for stage in course.stages] == [5, 1]
+    course = treat(Scripted({**script, "gradient-highway": (0.07, PLATEAU, [])}, KNOWN), rounds=9)
+    assert [stage.why for stage in course.stages][-1] == "nothing is left to be tried"
+    assert len(course.stages) == 3
+
+
+def test_an_arm_kept_for_its_cause_s_sake_whose_score_nothing_lifts_was_a_wrong_turn():
+    script = {
+        "unchanged": (0.07, BROKEN, ["fix-objective", "prior-bias", "lower-rate", "layer-norm", "time-softmax"]),
+        "fix-objective": (0.07, PLATEAU, ["prior-bias"]),
+        "gradient-highway": (0.6, None, []),
+    }
+    known = [*KNOWN[:-1], Named("gradient-highway", [BROKEN])]
+    for name in NAMES[1:]:
+        script[f"fix-objective+{name}"] = (0.07, PLATEAU, [])
+        script.setdefault(name, (0.07, BROKEN, []))
+    course = treat(Scripted(script, known), rounds=2)
+    assert [stage.on.name for stage in course.stages] == ["unchanged", "fix-objective", "fix-objective", "unchanged"]
+    assert course.best.name == "gradient-highway"
+    assert treat(Scripted(script, known)).best.name == "fix-objective"
+
+
+def test_an_arm_that_is_prescribed_is_trained_as_far_as_the_control():
+    script = {
+        "unchanged": (0.07, BROKEN, ["fix-objective"]),
+        "fix-objective": (0.07, PLATEAU, []),
+        **{f"fix-objective+{name}": (0.07, PLATEAU, []) for name in NAMES},
+    }
+    course = treat(Scripted(script, KNOWN))
+    assert (course.best.name, course.best.standing.iterations, course.best.note) == ("fix-objective", 350, "")
+
+
+def test_arms_are_compared_after_what_is_wrong_began():
+    script = {"unchanged": (0.07, PLATEAU, ["prior-bias", "lower-rate"]), "prior-bias": (0.5, None, [])}
+    trials = Scripted(script, KNOWN)
+    trials.seen_from = 180
+    treat(trials)
+    assert [until for until, _ in trials.trained] == [200, 250, 350]
+
+
+def test_scores_that_are_no_numbers_end_all_arms_at_once_and_any_number_is_better():
+    script = {"unchanged": (math.nan, PLATEAU, ["prior-bias", "lower-rate"])}
+    script |= {name: (math.nan, PLATEAU, []) for name in NAMES}
+    trials = Scripted(script, KNOWN)
+    assert treat(trials).best.name == "unchanged"
+    assert [until for until, _ in trials.trained] == [100]
+    assert treat(Scripted({**script, "prior-bias": (0.1, None, [])}, KNOWN)).best.name == "prior-bias"
