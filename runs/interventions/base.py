@@ -23,12 +23,14 @@ class Patient:
     gives : what the network gives, "logits" or "probabilities"; None where nobody said
     diagnosis : of the run
     signals : the run itself
+    begin : iteration from which it would be trained on with the change
     """
 
     recipe: Recipe | None
     gives: str | None
     diagnosis: Diagnosis
     signals: Signals
+    begin: int = 0
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,9 @@ class WarmUp(Intervention):
     treats: ClassVar[tuple[str, ...]] = ("exploding-gradients", "learning-rate-too-high")
 
     def why_not(self, recipe: Recipe, patient: Patient) -> str | None:
-        """The rate rises at the beginning already."""
+        """The rate rises at the beginning already, or the beginning is over."""
+        if patient.begin >= _iterations(recipe.iterations):
+            return f"it would begin at iteration {patient.begin}, where a warm-up is over"
         rises = recipe.schedule.kind in CYCLING or recipe.schedule.warm_up
         return "the rate rises at the beginning already" if rises else None
 

@@ -14,6 +14,7 @@ from ..diagnosing import diagnose
 from ..read_once import ReadOnce
 from ..run import Run
 from ..standing import rnn_share_of
+from ..until import Until
 
 UNCHANGED = "unchanged"
 
@@ -98,20 +99,22 @@ class Arm:
 
 
 def standing_of(run: Run, iteration: int | None = None) -> Standing:
-    """Where a run stands at its last evaluation up to that iteration; judged as a whole."""
+    """Where a run stands, or stood, at its last evaluation up to that iteration; by what it had recorded then."""
     evaluations = run.evaluations.loc[:iteration]
     at = 0 if evaluations.empty else int(evaluations.index[-1])
     scores = {
         name: math.nan if evaluations.empty else float(evaluations[name].iloc[-1])
         for name in ("lwlrap", "chance", "constant")
     }
+    newest = run.last_iteration
+    goes_on = newest is not None and newest >= at
     tried = run.ablations
     return Standing(
         at,
         **scores,
         gradient_ratio=_ratio(run, at),
         rnn_share=rnn_share_of(tried.loc[:at])[0],
-        diagnosis=diagnose(run),
+        diagnosis=diagnose(Until(run, at) if goes_on else run),
     )
 
 

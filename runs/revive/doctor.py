@@ -183,7 +183,8 @@ def _kept(current: Arm, best: Arm, cause: str | None) -> tuple[Arm | None, str]:
     now, before = _standing(best), _standing(current)
     gain = _score(best) - _score(current)
     cured = cause is not None and before.has(cause) and _cures(now, cause)
-    moved = f"lwlrap {before.lwlrap:.3f} -> {now.lwlrap:.3f}"
+    sooner = "" if now.iterations == before.iterations else f" at {now.iterations} of {before.iterations} iterations"
+    moved = f"lwlrap {before.lwlrap:.3f} -> {now.lwlrap:.3f}{sooner}"
     if cured and gain > -MARGIN:
         return best, f"{best.name} removes {cause} ({moved})"
     if gain > MARGIN:
@@ -192,12 +193,16 @@ def _kept(current: Arm, best: Arm, cause: str | None) -> tuple[Arm | None, str]:
 
 
 def _cures(standing: Standing, cause: str | None) -> bool:
-    """Whether a diagnosis no longer has that cause; of an RNN that was bypassed, whether it carries its share."""
+    """Whether a diagnosis no longer has that cause; of an RNN that was bypassed, whether it carries its share.
+
+    What could not be judged is not gone.
+    """
     if cause is None:
         return standing.diagnosis.verdict == "healthy"
     if cause == "bypassed-recurrence":
         return standing.learnt and standing.rnn_share >= CARRIES
-    return not standing.has(cause)
+    unseen = {one.kind for one in standing.diagnosis.undetermined}
+    return not standing.has(cause) and cause not in unseen
 
 
 def _candidates(

@@ -16,6 +16,9 @@ from ..superseding import supersede
 
 LEFT = (
     "attributions",
+    "localisation",
+    "localisation.json",
+    "ablations",
     "superseded",
     "pyramid",
     "checkpoints",
@@ -47,11 +50,12 @@ def fork(run: Run, iteration: int, path: Path, recipe: Recipe, about: Mapping[st
     kept = [one for one in pairs(run.path) if int(one.stem.partition(".")[0]) == iteration]
     if not kept:
         raise RunError(f"run {run.name} has no checkpoint of iteration {iteration} to fork from; start from 0 instead")
-    shutil.copytree(run.path, path, ignore=shutil.ignore_patterns(*LEFT), dirs_exist_ok=True)
+    left = LEFT if run.recipe["data"] == recipe.to_dict()["data"] else (*LEFT, "clips")  # kept as the network sees them
+    shutil.copytree(run.path, path, ignore=shutil.ignore_patterns(*left), dirs_exist_ok=True)
     (path / "checkpoints").mkdir(exist_ok=True)
     for half in (kept[-1], kept[-1].with_suffix(".pt")):
         shutil.copy2(half, path / "checkpoints" / f"{iteration:09d}{half.suffix}")
-    info = {**read_info(run.path), "name": path.name, "status": "interrupted", "recipe": recipe.to_dict(), **about}
+    info = {**read_info(run.path), "status": "interrupted", "recipe": recipe.to_dict(), **about}
     write_json(path / "run.json", {**info, "seed": recipe.seed, "iterations_planned": recipe.iterations})
     lock = FolderLock(path)
     try:

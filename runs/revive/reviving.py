@@ -21,7 +21,7 @@ from .doctor import DEPTH, ROUNDS, WIDTH, Course, treat
 from .forking import last_healthy
 from .prescription import against, as_diff, as_yaml, interval
 from .revived import RECIPE, Revived, keep
-from .trials import RecipeTrials, Told, Trials
+from .trials import RecipeTrials, Told, Trials, began_at
 
 SEEDS = 3
 """Of the prescribed recipe, the run's own among them."""
@@ -89,7 +89,7 @@ def revive(
 
         trials: Any = LoopTrials(patient, trial, iterations=iterations, own=own, told=told)
     else:
-        begin = last_healthy(patient, _onset(diagnose(patient), patient))
+        begin = last_healthy(patient, _onset(diagnose(patient)))
         trials = RecipeTrials(patient, _root(patient, data), iterations=iterations, begin=begin, jobs=jobs, told=told)
     try:
         course = treat(
@@ -124,8 +124,8 @@ def _check(run: Run, trial: Any) -> None:
     FolderLock(run.path).close()  # known now rather than after minutes: nobody else is writing there
 
 
-def _onset(diagnosis: Diagnosis, run: Run) -> int:
-    """When what is to be cured began; the run's end where nothing is wrong."""
+def _onset(diagnosis: Diagnosis) -> int:
+    """When what is to be cured began; 0 where nothing is wrong."""
     bad = [finding.onset for finding in diagnosis.findings if finding.severity != "info" and finding.is_active]
     return min(bad, default=0)
 
@@ -139,22 +139,24 @@ def _root(run: Run, data: Path | None) -> Path:
 
 
 def _seeds(trials: Any, course: Course, n: int, say: Callable[[str], None]) -> list[Arm]:
-    """The best arm with other seeds, as far as the first went."""
+    """The best arm with other seeds, as far as the first went; with the run's own too where that one is a fork."""
     best = course.best
     if best is course.control or n < 2 or best.standing is None:
         return []
-    say(f"{best.name}: with {n - 1} more seeds")
-    own = trials.seed
-    return trials.train_seeds(best, range(own + 1, own + n), best.standing.iterations)
+    first = trials.seed + (1 if began_at(best) == 0 else 0)
+    seeds = range(first, trials.seed + n)
+    say(f"{best.name}: with {len(seeds)} more seeds" + ("" if first > trials.seed else ", from the beginning"))
+    return trials.train_seeds(best, seeds, best.standing.iterations)
 
 
 def _kept(run: Run, trials: Any, course: Course, again: list[Arm], stopped: str, seconds: float) -> Revived:
     best = course.best
-    scored = [arm for arm in (best, *again) if arm.standing is not None] if best is not course.control else []
+    alike = [best, *again] if began_at(best) == 0 or not again else again
+    scored = [arm for arm in alike if arm.standing is not None] if best is not course.control else []
     scores = [arm.standing.lwlrap for arm in scored if arm.standing is not None]
     mean, low, high = interval(scores) if scores else (None, None, None)
     recipes = _recipes(trials, course)
-    trained = [arm for arm in course.arms if arm.path != run.path]
+    trained = [arm for arm in course.arms if arm.path != run.path and arm.standing is not None]
     whole = max(1, len(trained)) * (trials.iterations - trials.begin)
     revived = Revived(
         run=str(run.path),
@@ -172,7 +174,7 @@ def _kept(run: Run, trials: Any, course: Course, again: list[Arm], stopped: str,
         mean=mean,
         low=None if low is None or low != low else low,
         high=None if high is None or high != high else high,
-        cost=sum(_trained(arm, trials) for arm in trained) / whole if trained else None,
+        cost=sum(_trained(arm) for arm in trained) / whole if trained else None,
         seconds=round(seconds, 1),
         stopped=stopped,
         recipe=None if recipes is None or best is course.control else str(run.path / RECIPE),
@@ -186,8 +188,8 @@ def _seed(arm: Arm) -> int | None:
     return None if arm.path is None else ReadOnce(arm.path).info.get("seed")
 
 
-def _trained(arm: Arm, trials: Trials) -> int:
-    return 0 if arm.standing is None else max(0, arm.standing.iterations - trials.begin)
+def _trained(arm: Arm) -> int:
+    return 0 if arm.standing is None else max(0, arm.standing.iterations - began_at(arm))
 
 
 def _recipes(trials: Any, course: Course) -> tuple[Recipe, Recipe] | None:

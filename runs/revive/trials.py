@@ -179,7 +179,7 @@ class RecipeTrials:
             raise KeyboardInterrupt
         if "error" in said:
             return replace(arm, standing=None, note=f"could not be trained: {said['error']}")
-        self.spent += until - max(begun[str(arm.path)], self.begin) if said else 0
+        self.spent += until - max(begun[str(arm.path)], began_at(arm)) if said else 0
         return replace(arm, seconds=arm.seconds + said.get("seconds", 0.0)).stands(until)
 
     def _named(self, arm: Arm, seed: int | None) -> Recipe:
@@ -192,7 +192,7 @@ class RecipeTrials:
             return arm
         parts = [self.run.name, *(arm.given or (UNCHANGED,)), *([] if seed is None else [f"seed-{seed}"])]
         path = self.run.path.parent / MARK.join(parts)
-        if _trained_by(path, self._named(arm, seed)):
+        if _trained_by(path, self._named(arm, seed), self.begin if seed is None else 0):
             return replace(arm, path=path, seconds=seconds_of(ReadOnce(path)))
         return replace(arm, path=claim(path.parent, path.name, numbered=True))
 
@@ -200,11 +200,18 @@ class RecipeTrials:
         if arm.path is None or arm.standing is None:
             raise RunError(f"the arm {arm.name} was not trained, so nothing can be prescribed for it (revive)")
         recipe = self.recipe_of(arm)
-        return Patient(recipe, gives(recipe), arm.standing.diagnosis, ReadOnce(arm.path))
+        return Patient(recipe, gives(recipe), arm.standing.diagnosis, ReadOnce(arm.path), self.begin)
 
 
-def _trained_by(path: Path, recipe: Recipe) -> bool:
-    """Whether an ended run by exactly that recipe stands there."""
+def began_at(arm: Arm) -> int:
+    """The iteration at which an arm's own training began: its parent's checkpoint, or 0."""
+    if arm.path is None or not (arm.path / "run.json").is_file():
+        return 0
+    return int((read_info(arm.path).get("parent") or {}).get("from_iteration", 0))
+
+
+def _trained_by(path: Path, recipe: Recipe, begin: int) -> bool:
+    """Whether an ended run by exactly that recipe, from there or from 0, stands in that folder."""
     if not (path / "run.json").is_file():
         return False
     info = read_info(path)
@@ -212,7 +219,8 @@ def _trained_by(path: Path, recipe: Recipe) -> bool:
         own = recipe_from_dict(info.get("recipe") or {}, str(path))
     except RecipeError:
         return False
-    return own == recipe and info.get("status") in ("finished", "interrupted") and "parent" in info
+    began = (info.get("parent") or {}).get("from_iteration")
+    return own == recipe and info.get("status") in ("finished", "interrupted") and began in (0, begin)
 
 
 def _reached(arm: Arm) -> int:

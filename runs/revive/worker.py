@@ -5,6 +5,7 @@ with `at` tell how far it is; the last one of a job has `seconds` and `interrupt
 """
 
 import json
+import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -12,9 +13,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors.torch import save_file
 
-from ...diagnostics.errors import FlatlineError
 from ..checkpoints import Facts, load_weights_at, pairs
 from ..interventions import Loop, named
 from ..network import build_network, starting_prior
@@ -35,7 +36,8 @@ def work(job: Job, watch: Callable[[Reached], None]) -> Trained:
     task = _task(json.dumps(job["recipe"]["data"], sort_keys=True), recipe.seed, recipe.batch_size, job["data"])
     if not (path / "run.json").exists() and not (job["from_iteration"] and _forked(job, path, recipe, task)):
         make_folder(path, False)
-        return Training(recipe, task, watch, until=job["until"], about=job["about"]).run(path)
+        about = {"parent": {**job["about"]["parent"], "from_iteration": 0}}
+        return Training(recipe, task, watch, until=job["until"], about=about).run(path)
     return resume(Run(path), recipe, task, watch=watch, until=job["until"])
 
 
@@ -55,15 +57,20 @@ def _forked(job: Job, path: Path, recipe: Recipe, task: Task) -> bool:
     sizes = [_sizes(one, task) for one in (of_parent, recipe)]
     if sizes[0] != sizes[1]:
         return False
-    fork(parent, job["from_iteration"], path, recipe, job["about"])
-    (weights,) = pairs(path)
+    hidden = path.with_name(f".{path.name}.fork")  # renamed once it is whole: a kill must leave no arm half made
+    shutil.rmtree(hidden, ignore_errors=True)
+    fork(parent, job["from_iteration"], hidden, recipe, {**job["about"], "name": path.name})
+    (weights,) = pairs(hidden)
     model = build_network(recipe, len(task.clipset.classes), task.settings.n_mels)
     load_weights_at(weights, model)
     loop = Loop(recipe.iterations, starting_prior(recipe, task), task.settings.n_frames)
-    for intervention in named(job["given"]):
-        intervention.on_model(model, loop)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)  # not whatever state the jobs before have left
+        for intervention in named(job["given"]):
+            intervention.on_model(model, loop)
     facts = Facts.read(weights)
     save_file({key: value.contiguous() for key, value in model.state_dict().items()}, weights, facts.written())
+    hidden.rename(path)
     return True
 
 
@@ -82,7 +89,7 @@ def answer(job: Job) -> dict[str, Any]:
 
     try:
         trained = work(job, tell)
-    except (FlatlineError, OSError, RuntimeError, MemoryError) as error:
+    except Exception as error:  # whatever is wrong with one arm must not end the others
         return {"error": str(error) or type(error).__name__}
     paused = trained.last.get("iteration") == job["until"]
     return {

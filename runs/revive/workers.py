@@ -4,22 +4,15 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from queue import SimpleQueue
 from typing import Any, Self
 
-from ...diagnostics.errors import FlatlineError
-
 Progress = Callable[[str, int], None]
 """Called with an arm's folder and the iteration that it reached."""
-
-
-class ArmError(FlatlineError):
-    """An arm whose process died: no fault of what the user gave."""
-
-    exit_code = 1
 
 
 class Workers:
@@ -78,9 +71,12 @@ class _Worker:
     def __init__(self, threads: int) -> None:
         self._threads = threads
         self._child: subprocess.Popen[str] | None = None
+        self._guard, self._closed = threading.Lock(), False
 
     def answer(self, job: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
         child = self._started()
+        if child is None:
+            return {"error": "it was ended before it began"}
         with suppress(OSError):  # it died: its output ends, below
             child.stdin.write(json.dumps(job) + "\n")  # type: ignore[union-attr]
             child.stdin.flush()  # type: ignore[union-attr]
@@ -90,10 +86,11 @@ class _Worker:
                 return said
             progress(job["path"], said["at"])
         code, self._child = child.wait(), None
-        raise ArmError(f"the process that trained {job['path']} ended with exit code {code}; try it with fewer --jobs")
+        return {"error": f"its process ended with exit code {code} (for lack of memory, perhaps: fewer --jobs)"}
 
     def end(self) -> None:
-        child = self._child
+        with self._guard:
+            self._closed, child = True, self._child
         if child is None:
             return
         child.terminate()  # taken as Ctrl-C
@@ -102,14 +99,16 @@ class _Worker:
                 child.stdin.close()
         child.wait()
 
-    def _started(self) -> "subprocess.Popen[str]":
-        if self._child is None or self._child.poll() is not None:
-            self._child = subprocess.Popen(
-                [sys.executable, "-P", "-m", "flatline.runs.revive.worker"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                text=True,
-                start_new_session=True,
-                env={"OMP_NUM_THREADS": str(self._threads), **os.environ},
-            )
-        return self._child
+    def _started(self) -> "subprocess.Popen[str] | None":
+        """The process; None once it was told to end, which may be before its first job."""
+        with self._guard:
+            if not self._closed and (self._child is None or self._child.poll() is not None):
+                self._child = subprocess.Popen(
+                    [sys.executable, "-P", "-m", "flatline.runs.revive.worker"],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    text=True,
+                    start_new_session=True,
+                    env={"OMP_NUM_THREADS": str(self._threads), **os.environ},
+                )
+            return None if self._closed else self._child

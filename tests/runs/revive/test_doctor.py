@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 from flatline.diagnostics.diagnosis import Diagnosis
-from flatline.diagnostics.findings import Finding
+from flatline.diagnostics.findings import Finding, Undetermined
 from flatline.runs.interventions.base import Intervention
 from flatline.runs.revive.arms import Arm, Standing
 from flatline.runs.revive.doctor import treat
@@ -210,6 +210,19 @@ def test_a_spent_budget_begins_no_further_stage():
     course = treat(Scripted(script, KNOWN), enough=lambda: "the budget is spent", say=said.append)
     assert course.stages == ()
     assert said == ["the budget is spent"]
+
+
+def test_a_cause_that_could_not_be_judged_is_not_gone():
+    unseen = Diagnosis("undetermined", None, (), (Undetermined(PLATEAU, "too short"),), 40)
+
+    class Blind(Scripted):
+        def standing(self, given, until):
+            found = super().standing(given, until)
+            return replace(found, diagnosis=unseen) if given == ("lower-rate",) else found
+
+    script = {"unchanged": (0.07, PLATEAU, ["lower-rate", "prior-bias"]), "lower-rate": (0.071, None, [])}
+    course = treat(Blind({**script, "prior-bias": (0.2, PLATEAU, [])}, KNOWN))
+    assert course.stages[0].kept.name == "prior-bias"
 
 
 def test_scores_that_are_not_known_are_worse_than_any():

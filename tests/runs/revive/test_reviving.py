@@ -9,16 +9,18 @@ import time
 
 import numpy as np
 import pytest
+import torch
 from flatline.diagnostics.errors import RunError, UnknownNameError
 from flatline.runs.checkpoints import checkpoints_of
 from flatline.runs.interventions import named
+from flatline.runs.network import make_model
 from flatline.runs.recipe import load_recipe
 from flatline.runs.revive.forking import fork, last_healthy
 from flatline.runs.revive.revived import stored_revival
 from flatline.runs.revive.reviving import Budget, revive
 from flatline.runs.revive.trials import RecipeTrials
 from flatline.runs.revive.worker import answer
-from flatline.runs.revive.workers import ArmError, Workers
+from flatline.runs.revive.workers import Workers
 from flatline.runs.run import Run
 from flatline.runs.task import prepare
 from flatline.runs.train import train
@@ -255,11 +257,86 @@ def test_ctrl_c_closes_the_arms_in_order_and_a_second_call_goes_on(patient, tiny
     assert len(run) == reached > 0
 
 
-def test_a_process_that_dies_is_told_with_its_exit_code():
+def test_a_process_that_dies_is_told_with_its_exit_code_and_another_takes_its_place():
     with Workers(1, 1) as workers:
         worker = workers._all[0]
         worker._started().kill()
         worker._child.wait()
         worker._child.poll = lambda: None  # seen alive a moment ago
-        with pytest.raises(ArmError, match=r"trained .*mine.* ended with exit code"):
-            worker.answer({"path": "mine"}, lambda path, at: None)
+        (said,) = workers.run([{"path": "mine"}], lambda path, at: None)
+        assert said["error"].startswith("its process ended with exit code -9")
+        (said,) = workers.run([{"path": "mine"}], lambda path, at: None)
+        assert "recipe" in said["error"]
+
+
+def test_no_process_begins_once_all_are_told_to_end():
+    workers = Workers(1, 1)
+    workers.close()
+    assert workers.run([{"path": "mine"}], lambda path, at: None) == [{"error": "it was ended before it began"}]
+
+
+def test_random_weights_of_a_fork_are_those_of_its_seed_whatever_was_done_before(trials, patient):
+    drawn = []
+    for noise in (0, 7):
+        torch.manual_seed(noise)
+        forked = trials(begin=6)
+        (arm,) = forked.train([forked.prescribe(forked.control(), "orthogonal-init")], 8)
+        drawn.append(weights(arm.path, 6))
+        shutil.rmtree(arm.path)
+    assert same(*drawn)
+
+
+def test_a_forked_prior_bias_is_where_the_recipe_would_start_it(trials, patient, tiny_data):
+    forked = trials(begin=6)
+    arm = forked.prescribe(forked.control(), "prior-bias")
+    (arm,) = forked.train([arm], 8)
+    recipe = forked.recipe_of(arm)
+    expected = make_model(recipe, prepare(recipe, tiny_data)).head.classification.bias
+    assert np.allclose(weights(arm.path, 6)["head.classification.bias"], expected.detach())
+
+
+def test_a_fork_that_was_killed_half_made_leaves_no_arm(trials, patient, monkeypatch):
+    forked = trials(begin=6)
+    arm = forked.prescribe(forked.control(), "prior-bias")
+    monkeypatch.setattr("flatline.runs.revive.worker.load_weights_at", lambda path, model: 1 / 0)
+    (failed,) = forked.train([arm], 8)
+    assert failed.note == "could not be trained: division by zero"
+    assert not (failed.path / "run.json").exists()
+    monkeypatch.undo()
+    monkeypatch.setattr("flatline.runs.revive.trials.Workers", Here)
+    (whole,) = forked.train([failed], 8)
+    assert "head.classification.bias" in weights(whole.path, 6)
+    assert not [path for path in patient.parent.iterdir() if path.name.startswith(".")]
+
+
+def test_a_fork_keeps_no_scores_of_its_parents_and_no_clips_that_its_recipe_scales_otherwise(trials, patient):
+    (patient / "localisation.json").write_text("{}")
+    forked = trials(begin=6)
+    control = forked.control()
+    arms = [forked.prescribe(control, name) for name in ("clip-gradients", "standardise-features")]
+    clipped, scaled = forked.train(arms, 8)
+    mels = [next((one.path / "clips").glob("*/mel.npy")) for one in (clipped, scaled)]
+    before, after = (np.load(path) for path in mels)
+    assert not np.allclose(before, after)
+    assert np.array_equal(np.load(patient / "clips" / mels[0].parent.name / "mel.npy"), before)
+    assert not (clipped.path / "localisation.json").exists()
+
+
+def test_the_seeds_of_a_fork_all_begin_at_the_beginning(patient, monkeypatch, here):
+    monkeypatch.setattr("flatline.runs.revive.reviving.last_healthy", lambda run, before: 6)
+    revived = revive(patient, arms=["fix-objective"], seeds=2, depth=1)
+    assert revived.from_iteration == 6
+    assert [seed["seed"] for seed in revived.seeds] == [0, 1]
+    assert all(Run(seed["run"]).info["parent"]["from_iteration"] == 0 for seed in revived.seeds)
+    assert Run(revived.best_arm["run"]).info["parent"]["from_iteration"] == 6
+
+
+def test_where_an_arm_stood_does_not_depend_on_what_it_did_later(trials, patient):
+    control = trials().control()
+    one = trials()
+    arm = one.prescribe(control, "fix-objective")
+    (early,) = one.train([arm], 4)
+    (late,) = one.train([early], 14)
+    again = late.stands(4)
+    assert again.standing.iterations == 4
+    assert (again.standing.lwlrap, again.standing.diagnosis) == (early.standing.lwlrap, early.standing.diagnosis)
