@@ -101,10 +101,15 @@ def treated(name: str | None, own: Iterable[Intervention]) -> set[str]:
     return {*known[name].treats, *(kind for (kind, _), advice in ADVICE.items() if name in advice.remedies)}
 
 
+def offered(own: Sequence[Intervention]) -> list[Intervention]:
+    """All that can be tried of a loop; one of the loop's own takes the place of one of its name."""
+    names = {one.name for one in own}
+    return [*own, *(one for one in interventions() if one.suits_loops and one.name not in names)]
+
+
 def by_chance(cures: Sequence[Cure], own: Sequence[Intervention]) -> float:
     """Share of agreement with the diagnosis if decisive interventions were drawn from all that suit a loop."""
-    names = {one.name for one in (*interventions(), *own) if one.suits_loops}
-    kinds = [treated(name, own) for name in names]
+    kinds = [treated(one.name, own) for one in offered(own)]
     shares = [sum(cure.cause in of for of in kinds) / len(kinds) for cure in cures]
     return sum(shares) / len(shares) if shares else math.nan
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Iterator, Sequence
 
-from cures import WITHIN, Cure, by_chance
+from cures import Cure, by_chance, offered
 from plan import PLAN
 from report import table
 from trial import SWITCHES
@@ -17,23 +17,33 @@ or to take out the step of the loop in which it sits. What can be tried are Flat
 for the whole zoo and listed below. Each is tried only where the diagnosis has a finding that it treats, or a finding's
 advice names it. Written by `make zoo-revive`.
 
-Repaired is a score within {within:.0%} of the healthy twin's (same task, size and seed; the score of zoo.md). The cause
-that a trial names is what the decisive intervention treats: that with which the score rose most. Agreement by chance is
-that of an intervention drawn from all. Cost: iterations of all arms and of the control, over those of as many whole
+Repaired is a score within a tenth of the healthy twin's (same task, size and seed; the score of zoo.md). The cause that
+a trial names is what the decisive intervention treats: that with which the score rose most. Agreement by chance is that
+of an intervention drawn from all. Cost: iterations of all arms and of the control, over those of as many whole
 runs as there are arms. Seconds are of one core.
 """
 
 
-def page(cures: Sequence[Cure], n_asked: int) -> str:
+BLIND = """## Blind
+
+Above, what is tried comes from the diagnosis: a trial names another cause by a lesser finding's remedy alone, or fails.
+Here every intervention was tried ({n} of them), whatever the diagnosis says, on {runs} runs drawn at random: which of
+them cures is found by trial alone. `make zoo-revive ZOO_ARGS="--blind --first {runs}"`.
+"""
+
+
+def page(cures: Sequence[Cure], n_asked: int, blind: Sequence[Cure] = ()) -> str:
     """The page.
 
     n_asked : runs that were to be tried
+    blind : of those for which everything was tried
     """
     lost = [cure for cure in cures if not cure.is_repaired]
     sections = [
-        HEAD.format(within=1 - WITHIN),
+        HEAD,
         f"{len(cures)} of {n_asked} runs were tried.",
         "## Totals\n\n" + table(TOTALS, _totals(cures)),
+        *([_blind(blind)] if blind else []),
         "## Steps that the loop's owner can take out\n\n" + table(("name", "the step", "treats"), _switches()),
         "## Not repaired\n\n" + (table(LOST, _lost(lost)) if lost else "None."),
         "## Named otherwise than by the diagnosis\n\n" + table(NAMED, _otherwise(cures)),
@@ -67,6 +77,11 @@ def _total(of: Sequence[Cure]) -> tuple[str, ...]:
         *(f"{_mean(cure.cost for cure in of):.2f}", f"{max(cure.cost for cure in of):.2f}"),
         f"{_mean(cure.seconds for cure in of):.0f}",
     )
+
+
+def _blind(cures: Sequence[Cure]) -> str:
+    text = BLIND.format(n=len(offered(SWITCHES)), runs=len(cures))
+    return f"{text}\n{table(TOTALS, _totals(cures))}\n\n{table(RUNS, _runs(cures))}"
 
 
 def _switches() -> Iterator[tuple[str, ...]]:

@@ -217,3 +217,78 @@ def test_the_page_shows_totals_faults_and_what_was_misjudged(zoo):
     assert "| flatline | fit | 1 | 1 | 1.000 | 1.000 | 0.000 | 0.000 | 0.000 of 1 |" in page
     assert "| `x` | dead-units | 1 | 0 | 1 | 0 | 0.2 | 0.9 |" in page
     assert "| `words-plain-0-x` | dead-units | collapsed | non-finite | 80 |  |" in page
+
+
+TAKEN_OUT = {
+    "labels-0-to-255": ("topics", "fix-labels"),
+    "inputs-constant": ("waves", "fix-data"),
+    "sigmoid-before-cross-entropy": ("waves", "plain-output"),
+    "one-class-weighted": ("waves", "plain-loss"),
+    "detached-hidden": ("waves", "plain-modules"),
+    "gradients-zeroed": ("topics", "plain-gradients"),
+    "learning-rate-x300": ("waves", "plain-rate"),
+    "one-class-forced": ("waves", "plain-weights"),
+    "all-but-head-frozen": ("waves", "plain-training"),
+    "optimizer-of-a-copy": ("recall", "plain-optimizer"),
+}
+
+
+@pytest.mark.parametrize("onset", [0, 2])
+@pytest.mark.parametrize("fault", TAKEN_OUT)
+def test_a_step_that_is_taken_out_leaves_the_healthy_training_to_the_bit(zoo, one_thread, tmp_path, fault, onset):
+    task, name = TAKEN_OUT[fault]
+    if onset and fault == "optimizer-of-a-copy":
+        pytest.skip("a recorder stays with the optimiser that it was given")
+    planned = zoo.plan.Planned(task, "plain", 0, fault, onset)
+    switch = next(one for one in zoo.trial.SWITCHES if one.name == name)
+    healthy, mended, broken = (
+        losses(zoo, tmp_path / str(number), *given)
+        for number, given in enumerate([(planned.twin, []), (planned, [switch]), (planned, [])])
+    )
+    assert len(healthy) == 5
+    assert mended == healthy
+    assert broken != healthy
+
+
+def losses(zoo, log, planned, switches):
+    """Of the first iterations of a trial."""
+    from flatline import InterventionContext
+
+    context = InterventionContext(switches, log, 5, planned.seed, SimpleNamespace(gives=None))
+    context.pause.until = 5 + 1
+    torch.manual_seed(planned.seed)
+    run = zoo.trial.trial_of(planned)(context)
+    return run.series("loss").tolist()
+
+
+def cure(zoo, **changes):
+    given = {"id": "waves-plain-0-x", "fault": "x", "kinds": ["dead-units"], "cause": "dead-units", "best": "a+b"}
+    given |= {"decisive": "a", "treats": ["dead-units"], "by_loop": False, "score": 0.9, "twin": 1.0, "before": 0.2}
+    given |= {"arms": 5, "cost": 0.4, "seconds": 9.0, "verdict": "healthy", "why": "a removes it"}
+    return zoo.cures.Cure(**{**given, **changes})
+
+
+def test_repaired_is_within_a_tenth_of_the_healthy_twin_and_scores_that_are_no_numbers_are_not(zoo):
+    scores = [0.9, 0.89, math.nan]
+    assert [cure(zoo, score=score).is_repaired for score in scores] == [True, False, False]
+    other = cure(zoo, treats=["non-finite"])
+    assert (other.agrees, other.is_right, cure(zoo).agrees) == (False, False, True)
+
+
+def test_an_intervention_treats_what_it_says_and_what_advice_names_it_for(zoo):
+    assert {"frozen-parameters"} == zoo.cures.treated("thaw", zoo.trial.SWITCHES)
+    assert "dead-units" in zoo.cures.treated("lower-rate", zoo.trial.SWITCHES)  # by its advice alone
+    assert zoo.cures.treated(None, zoo.trial.SWITCHES) == set()
+    names = [one.name for one in zoo.cures.offered(zoo.trial.SWITCHES)]
+    assert len(set(names)) == len(names)
+    assert {"fix-labels", "thaw"} <= set(names)
+    assert "input-attention" not in names
+
+
+def test_the_page_of_cures_counts_what_was_tried_and_lists_what_was_not_repaired(zoo):
+    lost = cure(zoo, id="waves-plain-0-all-but-head-frozen", score=0.5, treats=["non-finite"])
+    page = zoo.revive_page.page([cure(zoo, id="waves-plain-0-saturated-layer"), lost], 3)
+    assert "2 of 3 runs were tried." in page
+    assert "| report | 2 | 0.500 | 0.500 | 1.000 |" in page
+    assert "| `waves-plain-0-all-but-head-frozen` | dead-units | a+b | 0.5 |" in page
+    assert "## Blind" not in page
