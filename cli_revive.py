@@ -1,6 +1,7 @@
 """`flatline revive`; like `cli`, it imports what it needs when run."""
 
 import argparse
+import math
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,10 @@ def _revive(arguments: argparse.Namespace) -> int:
 
 
 def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        raise argparse.ArgumentTypeError("it names no intervention; leave it out to try what the diagnosis names")
+    return names
 
 
 def _positive(text: str) -> int:
@@ -64,6 +68,6 @@ def _positive(text: str) -> int:
 def _budget(text: str) -> dict[str, float]:
     number, is_iterations = (text[:-2], True) if text.endswith("it") else (text.removesuffix("min"), False)
     value = float(number)
-    if not value > 0:
-        raise argparse.ArgumentTypeError(f"{text} is not above 0")
+    if not math.isfinite(value) or not value >= (1 if is_iterations else 1e-9):
+        raise argparse.ArgumentTypeError(f"{text} is no budget; give minutes above 0, or iterations as in 5000it")
     return {"iterations": int(value)} if is_iterations else {"minutes": value}

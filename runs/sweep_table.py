@@ -13,6 +13,7 @@ from rich.text import Text
 from ..diagnostics.errors import FlatlineError
 from .diagnosing import COLOURS
 from .display import fitted, number
+from .intervals import half_width
 from .run import Run
 from .summary import stored_summary, summarise
 from .sweep import Planned, Sweep
@@ -153,19 +154,6 @@ def _summary(label: str, rows: Sequence[Row]) -> Summary:
 def _mean(values: Sequence[float]) -> float:
     """NaN where one of them is missing: a mean of those that did not fail would be of the lucky ones."""
     return float(np.mean(values))
-
-
-def half_width(values: Sequence[float]) -> float:
-    """Half the width of the mean's 95 % interval: Student's t of n - 1 degrees times the standard error.
-
-    >>> round(half_width([1.0, 2.0, 3.0]), 3)  # 4.303 / sqrt(3)
-    2.484
-    """
-    if len(values) < 2:
-        return math.nan
-    from scipy.stats import t
-
-    return float(t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / math.sqrt(len(values)))
 
 
 def _counted(words: Sequence[str]) -> str:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 from flatline.cli import main
+from flatline.runs.intervals import interval
 from flatline.runs.recipe import load_recipe
-from flatline.runs.revive.prescription import against, as_diff, interval
+from flatline.runs.revive.prescription import against, as_diff
 from flatline.runs.revive.printing import in_words, revival_table
 from flatline.runs.revive.revived import Revived, keep, stored_revival
 from flatline.runs.revive.workers import Workers
@@ -88,7 +89,19 @@ def test_bad_input_is_one_message_and_exit_code_2(run, capsys, arguments, messag
     assert said.err.count("\n") == 1
 
 
-@pytest.mark.parametrize("arguments", [("--iterations", "0"), ("--budget", "-1"), ("--seeds", "x"), ("--budget", "x")])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--iterations", "0"),
+        ("--budget", "-1"),
+        ("--seeds", "x"),
+        ("--budget", "x"),
+        ("--budget", "inf"),
+        ("--budget", "infit"),
+        ("--budget", "0.4it"),
+        ("--arms", ","),
+    ],
+)
 def test_numbers_that_make_no_sense_are_refused_by_the_parser(arguments, capsys):
     with pytest.raises(SystemExit) as ended:
         main(["revive", "mine", *arguments])

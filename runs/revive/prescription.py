@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from statistics import fmean, median, stdev
+from statistics import median
 from typing import Any
 
 import yaml
@@ -12,25 +12,9 @@ from ..resume import WORDS, differences
 from .arms import Arm
 from .doctor import MARGIN, Course
 
-T_95 = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571, 7: 2.447, 8: 2.365, 9: 2.306, 10: 2.262}
-"""Two-sided 95 % quantile of Student's t for that many seeds (n - 1 degrees of freedom)."""
-
 SLOWER = 1.5
 """Times the seconds an iteration of the other arms from which the cost of an arm is told; ours: arms of one stage on a
 busy machine differ by a fifth of it without a reason."""
-
-
-def interval(scores: Sequence[float]) -> tuple[float, float, float]:
-    """Mean, and the 95 % interval of the mean by Student's t; the interval is NaN for a single score.
-
-    >>> [round(value, 3) for value in interval([0.5, 0.52, 0.54])]
-    [0.52, 0.47, 0.57]
-    """
-    mean = fmean(scores)
-    if len(scores) not in T_95:
-        return mean, float("nan"), float("nan")
-    half = T_95[len(scores)] * stdev(scores) / len(scores) ** 0.5
-    return mean, mean - half, mean + half
 
 
 def changes(before: Recipe, after: Recipe) -> dict[str, tuple[Any, Any]]:

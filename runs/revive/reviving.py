@@ -11,6 +11,7 @@ from ...diagnostics.diagnosis import Diagnosis
 from ...diagnostics.errors import RunError
 from ..addresses import LOGS
 from ..diagnosing import diagnose
+from ..intervals import interval
 from ..interventions import Intervention, named
 from ..locking import FolderLock
 from ..read_once import ReadOnce
@@ -19,7 +20,7 @@ from ..run import Run
 from .arms import Arm
 from .doctor import DEPTH, ROUNDS, WIDTH, Course, treat
 from .forking import last_healthy
-from .prescription import against, as_diff, as_yaml, interval
+from .prescription import against, as_diff, as_yaml
 from .revived import RECIPE, Revived, keep
 from .trials import RecipeTrials, Told, Trials, began_at
 

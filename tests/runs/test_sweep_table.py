@@ -7,9 +7,10 @@ from contextlib import closing
 import numpy as np
 import pandas as pd
 import pytest
+from flatline.runs.intervals import half_width
 from flatline.runs.log import RunLog
 from flatline.runs.run import Run
-from flatline.runs.sweep_table import Row, as_csv, as_markdown, half_width, row_of, seconds_per_epoch, summaries, table
+from flatline.runs.sweep_table import Row, as_csv, as_markdown, row_of, seconds_per_epoch, summaries, table
 from rich.console import Console
 from scipy import stats
 
