@@ -21,7 +21,7 @@ KEY = re.compile(r"[0-9a-f]{8,64}")
 """Names of kept attributions."""
 
 MOST_SOUNDS = 16
-"""Sounds of attributions in memory, at most; ours: 15 s at 44.1 kHz take 1.3 MB, and 60 ms to make."""
+"""Sounds of attributions in memory, at most; ours: 15 s at 44.1 kHz take 1.3 MB, and .2 s to make."""
 
 
 def audio_address(run: str, clip: str) -> str:
