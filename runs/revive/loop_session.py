@@ -3,6 +3,7 @@
 import random
 import threading
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -98,10 +99,15 @@ class Session:
         return time.perf_counter() - since
 
     def end(self) -> None:
-        """Tell it to end, and wait for it, which closes its log."""
+        """Tell it to end, and wait for it, which closes its log; a warning where it does not within `FORGIVEN_S`."""
         self._pause.open(None)
-        if self._thread is not None:
-            self._thread.join(FORGIVEN_S)
+        if self._thread is None:
+            return
+        self._thread.join(FORGIVEN_S)
+        if self._thread.is_alive():
+            name = self.context.name
+            told = f"the loop of {name} goes on {FORGIVEN_S:g} s after it was told to end; it ends with this process"
+            warnings.warn(f"{told}. Call context.goes_on before every iteration", stacklevel=2)
 
     def _work(self) -> None:
         try:

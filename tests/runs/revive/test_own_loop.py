@@ -5,6 +5,7 @@ import os
 import random
 import signal
 import threading
+import time
 
 import flatline
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 import torch
 from flatline.diagnostics.errors import RunError
 from flatline.runs.read_once import ReadOnce
+from flatline.runs.revive import loop_session
 from flatline.runs.revive.arms import Arm
 from flatline.runs.revive.loop_trials import LoopTrials
 from torch import nn
@@ -287,6 +289,21 @@ def test_a_loop_that_never_asks_whether_to_go_on_is_trained_to_its_end(patient):
     (arm,) = trials.train(arms_of(trials, "lower-rate"), 20)
     trials.close()
     assert len(ReadOnce(arm.path)) == ITERATIONS
+
+
+def test_a_loop_that_does_not_end_when_told_is_named(patient, monkeypatch):
+    monkeypatch.setattr(loop_session, "FORGIVEN_S", 0.05)
+    trials = LoopTrials(patient, trial()[0])
+    released = threading.Event()
+    session = loop_session.Session(released.wait, trials._session(Arm(()), 3).context)
+    waiting = threading.Thread(target=session.advance, args=(10,))
+    waiting.start()
+    while session._thread is None or not session._thread.is_alive():
+        time.sleep(0.001)
+    with pytest.warns(UserWarning, match=r"loop of unchanged goes on 0\.05 s after .* Call context\.goes_on before"):
+        session.end()
+    released.set()
+    waiting.join()
 
 
 @pytest.mark.parametrize("by", ["an exception in the loop", "a signal"])
