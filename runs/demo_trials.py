@@ -48,10 +48,11 @@ def cures(chapters: Sequence[Chapter], said: Said = lambda recipe, words: None) 
             raise KeyboardInterrupt
         return _tried(chapter, n_cores() // at_once, children, said)
 
+    longest_first = sorted(chapters, key=lambda chapter: chapter.cause != "broken-objective")  # it takes two stages
     with ThreadPoolExecutor(at_once) as pool:
-        futures = [pool.submit(tried, chapter) for chapter in chapters]
+        futures = {chapter.recipe: pool.submit(tried, chapter) for chapter in longest_first}
         try:
-            return [future.result() for future in futures]
+            return [futures[chapter.recipe].result() for chapter in chapters]
         except BaseException:
             ending.set()
             pool.shutdown(wait=False, cancel_futures=True)

@@ -183,8 +183,8 @@ def _kept(current: Arm, best: Arm, cause: str | None) -> tuple[Arm | None, str]:
     now, before = _standing(best), _standing(current)
     gain = _score(best) - _score(current)
     cured = cause is not None and before.has(cause) and _cures(now, cause)
-    sooner = "" if now.iterations == before.iterations else f" at {now.iterations} of {before.iterations} iterations"
-    moved = f"lwlrap {before.lwlrap:.3f} -> {now.lwlrap:.3f}{sooner}"
+    was, at = ("", "") if now.iterations == before.iterations else (f" at {before.iterations}", f" at {now.iterations}")
+    moved = f"lwlrap {before.lwlrap:.3f}{was} -> {now.lwlrap:.3f}{at}"
     if cured and gain > -MARGIN:
         return best, f"{best.name} removes {cause} ({moved})"
     if gain > MARGIN:
