@@ -98,8 +98,8 @@ CAPTIONS = {
     ),
     "revival": (
         "A bar is a copy of the run with what its name says changed, in the colour of its verdict; dashed are chance "
-        "and the constant level. A change that ends the collapse lifts its bar off these lines; one that only removes the "
-        "cause may leave it there until a second change is made on top."
+        "and the constant level. A change that ends the collapse lifts its bar off these lines; one that only removes "
+        "the cause may leave it there until a second change is made on top."
     ),
     "compare-curves": (
         "Each run (or group) has one colour and dash in all panels. A collapsed run's RNN gradient falls orders of "
