@@ -9,9 +9,10 @@ import pandas as pd
 from ..diagnostics.attribution.names import BASELINES, DEFAULT_BASELINE, DEFAULT_METHOD, METHODS, method_named
 from ..diagnostics.errors import FlatlineError, RunError, unknown
 from ..runs.attributed_clips import attributed_clip
-from ..runs.attribution_store import Stored, all_stored
+from ..runs.attribution_store import Stored
 from ..runs.kept_clips import KeptClip, clip_scores, kept_clips
 from ..runs.run import Run
+from .attributing_kept import kept_attributions
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +63,7 @@ def choose(
     """
     _check(run, class_name, method, baseline)
     start = baseline or DEFAULT_BASELINE
-    kept = [one for one in all_stored(run.path) if is_plain(one, start)]
+    kept = [one for one in kept_attributions(run.path) if is_plain(one, start)]
     name = clip or next(iter(kept_clips(run)), None) or next((one.clip for one in kept), None)
     of_clip = [one for one in kept if one.clip == name]
     there = _kept(run, name)

@@ -11,10 +11,11 @@ from dash import html
 from ...diagnostics.attribution.agreement import agreement
 from ...diagnostics.attribution.names import method_named
 from ...diagnostics.errors import FlatlineError
-from ...runs.attribution_store import Stored, all_stored
+from ...runs.attribution_store import Stored
 from ...runs.localisation_store import ALL, Localised, Score, stored_localisation
 from ...runs.run import Run
 from ..addresses import run_address
+from ..attributing_kept import kept_attributions
 from ..chosen import Chosen
 from .attribution_choice import Side
 from .run_bar import link
@@ -83,7 +84,7 @@ def scores(run: Run) -> Any:
 
 def kept(run: Run) -> Any:
     """Every attribution that a run keeps, each a way to its picture; or how to make the first."""
-    stored = all_stored(run.path)
+    stored = kept_attributions(run.path)
     if not stored:
         clip = next(iter(run.info.get("clips") or []), "CLIP")
         words = "This run keeps no attribution. Compute one above, or several by the command:"

@@ -8,12 +8,12 @@ import dash_mantine_components as dmc
 from dash import Dash, Input, Output, State, html, no_update, set_props
 
 from ...runs.attribution_store import FOLDER as ATTRIBUTIONS
-from ...runs.attribution_store import all_stored
 from ...runs.kept_clips import kept_clips
 from ...runs.listing import recorded_mark
 from ...runs.localisation_store import FILE as LOCALISATION
 from ...runs.run import Run
 from ..addresses import HOME, RUN_PAGES, Address, compare_address, parse, run_address, run_path
+from ..attributing_kept import kept_attributions
 from ..judging import Judge
 from ..shell import (
     ALL_CLASSES,
@@ -148,7 +148,7 @@ def _choices(paths: Sequence[Path], address: Address, clip: str | None) -> tuple
         clips, classes, maps = runs[0].info.get("clips", []), runs[0].classes, runs[0].map_names
         if address.page == "attribution":
             named = [name for name in (address.clip, clip) if name]
-            others = [*kept_clips(runs[0]), *(one.clip for one in all_stored(runs[0].path)), *named]
+            others = [*kept_clips(runs[0]), *(one.clip for one in kept_attributions(runs[0].path)), *named]
             return cursor_of(runs), list(dict.fromkeys(others)), no_update, maps
         return cursor_of(runs), clips, [str(name) for name in classes], maps
     except Exception as error:
