@@ -10,7 +10,7 @@ retry = for attempt in 1 2 3; do $(1) && break; \
 	if [ $$attempt = 3 ]; then echo "gave up after 3 tries: $(1)" >&2; exit 1; fi; sleep $$((attempt * 5)); done
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: demo quick-demo test story bench zoo zoo-revive soak lint typecheck format screenshots figures clean
+.PHONY: demo quick-demo test story story-page bench zoo zoo-revive soak lint typecheck format screenshots figures clean
 
 demo: $(VENV)/installed
 	$(BIN)/flatline demo
@@ -26,6 +26,12 @@ story: $(VENV)/installed
 
 bench: $(VENV)/installed-bench
 	$(BIN)/python tests/benchmarks/run.py $(BENCH_ARGS)
+
+# docs/story.md, docs/story.json and the README's table, of a fresh run of the demo.
+story-page: $(VENV)/installed
+	@test ! -e logs/story || { echo "logs/story is there already; move it away first" >&2; exit 1; }
+	$(BIN)/flatline demo --no-serve --logs logs/story
+	$(BIN)/python -m flatline.runs.story_page logs/story docs
 
 zoo: $(VENV)/installed-bench
 	$(BIN)/python tests/zoo/run.py $(ZOO_ARGS)

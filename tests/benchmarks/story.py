@@ -9,20 +9,9 @@ import tempfile
 from pathlib import Path
 
 from flatline.runs.commands import make_data
-from flatline.runs.demo import Chapter, embedded_data, tell_story
+from flatline.runs.demo import embedded_data, tell_story
 from flatline.runs.recipe import recipe_names
-
-HEADINGS = ("recipe", "lwlrap", "chance", "constant", "gradient end/peak", "same class on top", "verdict")
-
-
-def table(chapters: list[Chapter]) -> str:
-    """One row a recipe, in Markdown."""
-    lines = [HEADINGS, ("---", *["---:"] * 5, "---")]
-    for chapter in chapters:
-        scores = (chapter.lwlrap, chapter.chance, chapter.constant, chapter.gradient_end)
-        cells = (f"`{chapter.recipe}`", *(f"{score:.3f}" for score in scores), f"{chapter.top_class_share:.0%}")
-        lines.append((*cells, chapter.outcome))
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+from flatline.runs.story_page import chapter_table
 
 
 def main() -> None:
@@ -39,7 +28,7 @@ def main() -> None:
         chapters = tell_story(
             recipes, data, logs, given.iterations, lambda name, run: print(f"{name} ended", flush=True)
         )
-    print(table(chapters))
+    print(chapter_table(chapters))
 
 
 if __name__ == "__main__":
