@@ -20,7 +20,8 @@ def print_sweep(swept: Swept, page: Path, *, as_json: bool) -> None:
     console.print(EXPLANATION)
     for row in swept.failed:
         console.print(f"{row.name} failed: {row.failed}", style="red")
-    print(f"{len(swept.rows) + len(swept.range_tests)} runs in {swept.seconds / 60:.1f} minutes; they are under")
+    n_runs = len(swept.rows) + len(swept.range_tests)
+    print(f"{n_runs} runs, {swept.seconds / 60:.1f} minutes this time; they are under")
     print(swept.logs.resolve(), page.resolve(), sep="\n")
 
 
