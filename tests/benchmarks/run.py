@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import attribution_speed
 import cached_epoch
 import dashboard_speed
 import diagnose_speed
@@ -31,6 +32,7 @@ GROUPS: tuple[Group, ...] = (
     *run_log_forms.GROUPS,
     *run_log_speed.GROUPS,
     *diagnose_speed.GROUPS,
+    *attribution_speed.GROUPS,
     *dashboard_speed.GROUPS,
 )
 

@@ -112,8 +112,8 @@ def test_the_threshold_of_a_half_is_fitted_on_the_other():
     high = counts_by_share(np.array([0.7, 1.0, 0.9, 0.1]), truth)  # above .7, up to .9
     clips = np.array([0, 0, 1, 2])
     shares = fitted_shares(np.stack([low, low, high, low]), clips)
-    assert shares[0] == shares[1] == shares[3] == 0.825  # of eight the fifth
-    assert shares[2] == 0.225
+    assert shares[0] == shares[1] == shares[3] == 0.805  # of forty the twenty-first
+    assert shares[2] == 0.205
 
 
 def test_one_clip_alone_has_the_stated_threshold():
