@@ -117,7 +117,7 @@ def _next(stages: Sequence[Stage], depth: int, rounds: int) -> Arm | None:
     arm = last.kept or last.on
     while len(arm.given) >= depth or _rounds(arm, stages) >= rounds or (_is_well(arm) and arm.given):
         kept = next((stage for stage in stages if stage.kept is arm), None)
-        if kept is None or _score(arm) > _score(kept.on) + MARGIN:
+        if kept is None or _score(arm) > _level(kept.on, _standing(arm).iterations) + MARGIN:
             return None
         arm = kept.on
     return arm
@@ -181,10 +181,13 @@ def _stage(trials: Trials, current: Arm, arms: Sequence[Arm], skipped: dict[str,
 def _kept(current: Arm, best: Arm, cause: str | None) -> tuple[Arm | None, str]:
     """The arm to go on from, and why."""
     now, before = _standing(best), _standing(current)
-    gain = _score(best) - _score(current)
-    cured = cause is not None and before.has(cause) and _cures(now, cause)
+    level = _scored(current, now.iterations)  # of as many iterations: an arm may have been given up before its end
     was, at = ("", "") if now.iterations == before.iterations else (f" at {before.iterations}", f" at {now.iterations}")
     moved = f"lwlrap {before.lwlrap:.3f}{was} -> {now.lwlrap:.3f}{at}"
+    if math.isfinite(level):
+        moved = f"lwlrap {level:.3f} -> {now.lwlrap:.3f}{at}"
+    gain = _score(best) - _level(current, now.iterations)
+    cured = cause is not None and before.has(cause) and _cures(now, cause)
     if cured and gain > -MARGIN:
         return best, f"{best.name} removes {cause} ({moved})"
     if gain > MARGIN:
@@ -252,6 +255,12 @@ def _scored(arm: Arm, iteration: int) -> float:
         return -math.inf
     scores = ReadOnce(arm.path).evaluations["lwlrap"].dropna().to_dict()
     return float(scores.get(iteration, -math.inf))
+
+
+def _level(arm: Arm, iteration: int) -> float:
+    """What an arm of that many iterations is held against: `_scored`, or the newest score where there is none."""
+    score = _scored(arm, iteration)
+    return score if math.isfinite(score) else _score(arm)
 
 
 def _score(arm: Arm) -> float:

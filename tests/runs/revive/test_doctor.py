@@ -7,6 +7,7 @@ import pytest
 from flatline.diagnostics.diagnosis import Diagnosis
 from flatline.diagnostics.findings import Finding, Undetermined
 from flatline.runs.interventions.base import Intervention
+from flatline.runs.revive import doctor
 from flatline.runs.revive.arms import Arm, Standing
 from flatline.runs.revive.doctor import treat
 
@@ -283,3 +284,17 @@ def test_scores_that_are_no_numbers_end_all_arms_at_once_and_any_number_is_bette
     assert treat(trials).best.name == "unchanged"
     assert [until for until, _ in trials.trained] == [100]
     assert treat(Scripted({**script, "prior-bias": (0.1, None, [])}, KNOWN)).best.name == "prior-bias"
+
+
+def test_an_arm_given_up_before_its_end_is_held_against_what_it_was_tried_on_at_as_many_iterations(monkeypatch):
+    script = {
+        "unchanged": ({100: 0.06, 200: 0.07, 350: 0.36}, BROKEN, ["fix-objective"]),
+        "fix-objective": ({100: 0.06, 200: 0.08, 350: 0.8}, "constant-predictor", []),
+        **{f"fix-objective+{name}": (0.08, "constant-predictor", []) for name in NAMES},
+        **{name: (0.07, BROKEN, []) for name in NAMES[1:]},
+    }
+    trials = Scripted(script, KNOWN)
+    monkeypatch.setattr(doctor, "_scored", lambda arm, at: trials.standing(arm.given, at).lwlrap)
+    course = treat(trials)
+    assert course.stages[0].why == "fix-objective removes broken-objective (lwlrap 0.070 -> 0.080 at 200)"
+    assert (course.best.name, course.best.standing.lwlrap) == ("fix-objective", 0.8)
