@@ -15,7 +15,7 @@ def check_ray() -> Any:
     Raises FlatlineError saying how to install it.
     """
     try:
-        import ray
+        import ray  # pyright: ignore[reportMissingImports]  (an extra of 240 MB)
     except ImportError:
         raise FlatlineError(
             "ray is not installed (flatline sweep --engine ray); pip install 'flatline[ray]', or leave --engine out"
