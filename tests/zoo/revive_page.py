@@ -17,6 +17,9 @@ or to take out the step of the loop in which it sits. What can be tried are Flat
 for the whole zoo and listed below. Each is tried only where the diagnosis has a finding that it treats, or a finding's
 advice names it. Written by `make zoo-revive`.
 
+A step that is taken out leaves the healthy training to the bit (`tests/zoo/test_zoo.py`); what is measured is whether
+the trials find it, or an intervention that does as well, among the others.
+
 Repaired is a score within a tenth of the healthy twin's (same task, size and seed; the score of zoo.md). The cause that
 a trial names is what the decisive intervention treats: that with which the score rose most. Agreement by chance is that
 of an intervention drawn from all. Cost: iterations of all arms and of the control, over those of as many whole
@@ -96,7 +99,8 @@ def _lost(cures: Iterable[Cure]) -> Iterator[tuple[str, ...]]:
     for cure in _sorted(cures):
         yield (
             *(f"`{cure.id}`", cure.cause or "none", cure.best),
-            *(_number(cure.score), _number(cure.before), _number(cure.twin), f"{cure.verdict}; {cure.why}"),
+            *(_number(cure.score), _number(cure.before), _number(cure.twin)),
+            f"{cure.verdict}; {cure.why or 'nothing is tried of a run that the diagnosis calls healthy'}",
         )
 
 
