@@ -79,9 +79,13 @@ def choose(
 
 
 def is_plain(one: Stored, baseline: str) -> bool:
-    """Whether it is from that baseline, of what the network gives, without noise: all that a page asks for."""
+    """Whether it is from that baseline, of what the network gives, without noise: all that a page asks for.
+
+    The mean of other data than the run's (`mean_of`) is another baseline.
+    """
     options = one.options
-    return options.get("baseline") == baseline and options.get("of") is None and not options.get("noise")
+    is_from = options.get("baseline") == baseline and "mean_of" not in options
+    return is_from and options.get("of") is None and not options.get("noise")
 
 
 def _check(run: Run, class_name: str | None, method: str | None, baseline: str | None) -> None:

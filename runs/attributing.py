@@ -1,6 +1,7 @@
 """Attributions of a run's network for one clip, answered from the run where it keeps them already."""
 
 import hashlib
+import io
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -18,9 +19,10 @@ from ..diagnostics.attribution.names import DEFAULT_BASELINE, DEFAULT_METHOD, Of
 from ..diagnostics.errors import RunError, unknown
 from ..models import Tagger
 from .attribution_clips import GivenClip, find_clip, reference_mels, silent_frame
+from .attribution_limit import mark_as_lasting
 from .attribution_store import ARRAYS, FOLDER, Stored, key_of, read_stored, write_stored
 from .checkpoints import checkpoints_of, facts_of, find, load_weights_at
-from .jsons import to_json
+from .jsons import to_json, write_file
 from .network import build_network, device_of
 from .predict import run_inputs
 from .recipe import RecipeError, recipe_from_dict
@@ -30,8 +32,9 @@ from .task import prepare
 if TYPE_CHECKING:
     from ..diagnostics.attribution.attribute import Attribution
 
-MEAN_FILE = "training-mean.npy"
-"""(mel,) mean of the training clips' frames, scaled, kept beside the attributions once it was asked for."""
+MEAN_FILE = "training-mean-{of}.npy"
+"""(mel,) mean of the training clips' frames, scaled, kept beside the attributions once it was asked for; `of`
+stands for the data root (`_mark`)."""
 
 SEVERAL = ("top", "true", "all")
 """What stands for a class that the clip decides, or for several."""
@@ -152,7 +155,10 @@ class Attributor:
         )
 
     def key(self, clip: GivenClip, class_name: str, method: str, settings: Settings) -> str:
-        """Where the run keeps it: of the clip's content, what is asked, the options and the weights."""
+        """Where the run keeps it: of the clip's content, what is asked, the options, the weights, and a mean baseline.
+
+        Raises RunError for a mean that is not kept, of data that are not there.
+        """
         about = {
             "class": class_name,
             "method": method,
@@ -162,6 +168,8 @@ class Attributor:
             "weights": self.weights,
             "n_real": clip.n_real,
         }
+        if settings.baseline == "mean":
+            about["mean"] = self._training_mean().tolist()
         return key_of(about, clip.mel)
 
     def keep(
@@ -176,7 +184,12 @@ class Attributor:
             "iteration": self.iteration,
             "frame_s": clip.frame_s,
             "checks": _checks(found, self.run.classes),
-            "options": {**asdict(settings), **asdict(settings.options()), "checkpoint": self.checkpoint.name},
+            "options": {
+                **asdict(settings),
+                **asdict(settings.options()),
+                "checkpoint": self.checkpoint.name,
+                **self._foreign(settings),
+            },
             "seconds": seconds,
         }
         arrays = {"attribution": found.values, "mel": clip.mel[: clip.n_real], "facts": np.array(to_json(facts))}
@@ -197,15 +210,31 @@ class Attributor:
         return baseline_of(name, real, silence=silent_frame(self.scaling, self.settings.n_mels), mean=mean)
 
     def _training_mean(self) -> np.ndarray:
-        """(mel,) of the training clips' own frames, scaled; computed once, then read from the run."""
-        file = self.run.path / FOLDER / MEAN_FILE
-        if self._mean is None and file.is_file():
-            self._mean = np.load(file, allow_pickle=False)
+        """(mel,) of the training clips' own frames, scaled; computed once a data root, then read from the run."""
         if self._mean is None:
-            self._mean = _mean_of_training(self.run, self.recipe, self.data)
-            file.parent.mkdir(exist_ok=True)
-            np.save(file, self._mean, allow_pickle=False)
+            given = (self.data or self._own_root()).resolve()
+            self._mean = _read_mean(self._mean_file(given), self.settings.n_mels)
+            if self._mean is None:
+                self._mean, fingerprint = _mean_of_training(self, given)
+                is_own = fingerprint == self.run.info["data"].get("fingerprint")  # its own data, which were moved
+                for root in {given, self._own_root()} if is_own else {given}:
+                    _write_mean(self._mean_file(root), self._mean)
         return self._mean
+
+    def _foreign(self, settings: Settings) -> dict[str, str]:
+        """`mean_of` among the options: the data root, where the baseline is the mean of other data than the run's."""
+        if settings.baseline != "mean" or self.data is None or self.data.resolve() == self._own_root():
+            return {}
+        own = _read_mean(self._mean_file(self._own_root()), self.settings.n_mels)
+        is_own = own is not None and np.array_equal(own, self._training_mean())
+        return {} if is_own else {"mean_of": str(self.data.resolve())}
+
+    def _own_root(self) -> Path:
+        """The run's data root as it was recorded, which need not be there."""
+        return Path(str(self.run.info["data"].get("root"))).resolve()
+
+    def _mean_file(self, root: Path) -> Path:
+        return self.run.path / FOLDER / MEAN_FILE.format(of=_mark(root))
 
 
 def check_run(run: Run) -> None:
@@ -270,7 +299,10 @@ def attribute_given(
 def _of_class(
     asked: Attributor, clip: GivenClip, class_name: str, methods: Sequence[str], settings: Settings
 ) -> list[Stored]:
-    kept = {name: read_stored(asked.run.path, asked.key(clip, class_name, name, settings)) for name in methods}
+    keys = {name: asked.key(clip, class_name, name, settings) for name in methods}
+    kept = {name: read_stored(asked.run.path, key) for name, key in keys.items()}
+    for key in keys.values():
+        mark_as_lasting(asked.run.path, key)
     missing = [name for name, one in kept.items() if one is None]
     if missing:
         since = time.perf_counter()
@@ -330,16 +362,49 @@ def _true(clip: GivenClip, known: Sequence[str]) -> list[str]:
     return labels
 
 
-def _mean_of_training(run: Run, recipe: Any, data: Path | None) -> np.ndarray:
-    root = data or Path(str(run.info["data"].get("root")))
+def _mark(root: Path) -> str:
+    """A data root's place in a file's name."""
+    return hashlib.blake2b(str(root).encode(), digest_size=10).hexdigest()
+
+
+def _read_mean(file: Path, n_mels: int) -> np.ndarray | None:
+    """(mel,) as kept; None where it is not, or is damaged."""
+    try:
+        found = np.load(file, allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None
+    return found if found.shape == (n_mels,) and np.isfinite(found).all() else None
+
+
+def _write_mean(file: Path, mean: np.ndarray) -> None:
+    held = io.BytesIO()
+    np.save(held, mean, allow_pickle=False)
+    try:
+        file.parent.mkdir(exist_ok=True)
+        write_file(file, held.getvalue())
+    except OSError as error:
+        raise RunError(f"{file.parent} cannot be written ({error.strerror or error}); see to the disk") from error
+
+
+def _mean_of_training(asked: Attributor, root: Path) -> tuple[np.ndarray, str]:
+    """(mel,) in the network's own input, whatever the root's clips would be scaled by; and the data's fingerprint.
+
+    Raises RunError where the root is not there, or has other frames.
+    """
+    run, settings = asked.run, asked.settings
     if not root.is_dir():
         raise RunError(
             f"baseline mean needs the training clips of run {run.name}, which are no longer at {root}; say where they "
             "are with --data, or take --baseline silence"
         )
-    task = prepare(recipe, root)
-    total, count = np.zeros(task.settings.n_mels), 0
+    task = prepare(asked.recipe, root)
+    if task.settings != settings:
+        raise RunError(
+            f"the clips of {root} make other frames ({task.settings}) than run {run.name} was trained on ({settings}), "
+            "so their mean is no baseline of it; give its own data with --data, or take --baseline silence"
+        )
+    total, count = np.zeros(settings.n_mels), 0
     for place in task.place[task.train].tolist():
-        frames = task.scaling.apply(np.asarray(task.features[place])[: task.settings.n_frames])
+        frames = asked.scaling.apply(np.asarray(task.features[place])[: settings.n_frames])
         total, count = total + frames.sum(axis=0, dtype=np.float64), count + len(frames)
-    return (total / count).astype(np.float32)
+    return (total / count).astype(np.float32), task.fingerprint

@@ -1,8 +1,10 @@
 """How many attributions a run keeps of those that nobody asked for by name: a page makes many, one a look.
 
-Beside such an attribution lies an empty file `<key>.page`. What `flatline attribute` made has none, and stays.
+Beside such an attribution lies an empty file `<key>.page`. What `flatline attribute` made, or was asked for, has none:
+it stays.
 """
 
+from contextlib import suppress
 from pathlib import Path
 
 from .attributed_clips import drop_attributed
@@ -15,8 +17,15 @@ MOST = 200
 
 
 def mark_as_passing(run: Path, key: str) -> None:
-    """Say of a kept attribution that it may go."""
+    """Say of an attribution that it may go, before it is kept or after."""
+    (run / FOLDER).mkdir(exist_ok=True)
     (run / FOLDER / f"{key}{MARK}").touch()
+
+
+def mark_as_lasting(run: Path, key: str) -> None:
+    """Say of a kept attribution that it stays; where the folder cannot be written, it may go as before."""
+    with suppress(OSError):
+        (run / FOLDER / f"{key}{MARK}").unlink(missing_ok=True)
 
 
 def is_passing(run: Path, key: str) -> bool:

@@ -31,8 +31,11 @@ from ..diagnostics.errors import AttachError, FlatlineError
 from .run import Run
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from .attributing import Attributor, Settings
     from .attribution_clips import GivenClip
+    from .kept_clips import KeptClip
 
 LOGGER = logging.getLogger(__name__)
 
@@ -120,6 +123,7 @@ class Worker:
 
     def _made(self, asked: "Attributor", clip: "GivenClip", name: str, method: str, settings: "Settings") -> None:
         """Compute an attribution and keep it, unless the run keeps it already."""
+        from .attributed_clips import keep_attributed
         from .attribution_limit import drop_oldest, mark_as_passing
         from .attribution_store import read_stored
 
@@ -129,10 +133,14 @@ class Worker:
         since = time.perf_counter()
         (found,) = asked.attribute(clip, name, [method], settings)
         seconds = time.perf_counter() - since
+        shown = _clip_beside(asked, clip)  # for long, perhaps: a cancel may cut it
         with self._whole():
-            _keep_clip(asked, clip)
+            if shown is not None:
+                keep_attributed(asked.run.path, *shown)
+            mark_as_passing(
+                asked.run.path, key
+            )  # first: a process that ends between the two leaves none that never goes
             asked.keep(clip, name, found, settings, seconds)
-            mark_as_passing(asked.run.path, key)
             drop_oldest(asked.run.path)
 
     def _network(self, path: Path, iteration: int | None) -> "Attributor":
@@ -157,16 +165,15 @@ def _class_of(asked: "Attributor", clip: "GivenClip", wanted: str | None) -> str
     return asked.classes(wanted, clip)[0]
 
 
-def _keep_clip(asked: "Attributor", clip: "GivenClip") -> None:
-    """Keep what a page shows of a clip of the data beside the attributions; a pinned one is kept as it is."""
-    from .attributed_clips import keep_attributed
+def _clip_beside(asked: "Attributor", clip: "GivenClip") -> "tuple[KeptClip, np.ndarray | None] | None":
+    """What a page shows of a clip of the data, and its samples; None of a pinned one, which the run keeps anyway."""
     from .attribution_clips import clip_in_data
     from .kept_clips import KeptClip, kept_clips
     from .pinned_clips import events_in, mel_hz, sound
 
     there = None if clip.name in kept_clips(asked.run) else clip_in_data(asked.run, clip.name, asked.data)
     if there is None:
-        return
+        return None
     samples, rate_hz = sound(there.path, asked.settings.duration_s)
     heard = events_in(Path(asked.run.info["data"]["root"])).get(clip.name)
     kept = KeptClip(
@@ -179,7 +186,7 @@ def _keep_clip(asked: "Attributor", clip: "GivenClip") -> None:
         events=None if heard is None else tuple(one for one in heard if one.onset_s < asked.settings.duration_s),
         sample_rate_hz=rate_hz,
     )
-    keep_attributed(asked.run.path, kept, samples)
+    return kept, samples
 
 
 def _changed(path: Path) -> int | None:

@@ -1,5 +1,6 @@
 """Attributions of a run's clips: what they are of, and when they are not computed again."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -7,10 +8,12 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from flatline.dashboard.chosen import is_plain
 from flatline.data import DataError, load_dataset
 from flatline.diagnostics.errors import RunError, UnknownNameError
 from flatline.runs import attributing
 from flatline.runs.attributing import Attributor, Settings, attribute_clip
+from flatline.runs.attribution_limit import drop_oldest, mark_as_passing
 from flatline.runs.attribution_store import all_stored
 from flatline.runs.kept_clips import kept_clip, kept_clips
 from flatline.runs.log import RunLog
@@ -155,13 +158,97 @@ def test_top_true_and_all_mean_what_they_say(run, pinned):
     assert asked.classes("all", clip) == run.classes
 
 
-def test_the_mean_of_the_training_clips_is_a_baseline_and_kept(run, pinned, small_task, tmp_path):
-    (found,) = attribute_clip(run, pinned, methods=["saliency"], settings=Settings(baseline="mean"))
+MEAN = {"methods": ["saliency"], "settings": Settings(baseline="mean")}
+
+
+@pytest.fixture
+def means(monkeypatch):
+    """Roots whose mean is computed."""
+    roots, whole = [], attributing._mean_of_training
+
+    def counted(asked, root):
+        roots.append(root)
+        return whole(asked, root)
+
+    monkeypatch.setattr(attributing, "_mean_of_training", counted)
+    return roots
+
+
+def mean_file(run):
+    (file,) = (run.path / "attributions").glob("training-mean-*.npy")
+    return file
+
+
+def test_the_mean_of_the_training_clips_is_a_baseline_and_kept(run, pinned, small_task, means):
+    (found,) = attribute_clip(run, pinned, **MEAN)
     frames = np.concatenate([small_task.features[place] for place in small_task.place[small_task.train].tolist()])
     expected = small_task.scaling.apply(frames).mean(axis=0)
-    np.testing.assert_allclose(np.load(run.path / "attributions" / "training-mean.npy"), expected, atol=1e-4)
-    asked = Attributor(run, data=tmp_path / "nowhere")
+    np.testing.assert_allclose(np.load(mean_file(run)), expected, atol=1e-4)
+    asked = Attributor(run)
     assert asked._baseline("mean", asked.clip(pinned)).shape == found.arrays()["mel"].shape
+    assert means == [small_task.clipset.root.resolve()]
+
+
+@pytest.mark.parametrize("damage", [lambda data: b"", lambda data: data[:-20], lambda data: data[:-8] + b"\xff" * 8])
+def test_a_mean_that_is_damaged_is_computed_again(run, pinned, means, damage):
+    asked = Attributor(run)
+    whole = asked._baseline("mean", asked.clip(pinned))
+    file = mean_file(run)
+    file.write_bytes(damage(file.read_bytes()))
+    asked = Attributor(run)
+    assert torch.equal(asked._baseline("mean", asked.clip(pinned)), whole)
+    assert len(means) == 2
+    assert np.isfinite(np.load(file)).all()
+
+
+def test_a_mean_that_is_half_written_leaves_nothing(run, pinned, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr("flatline.runs.jsons.os.replace", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            attribute_clip(run, pinned, **MEAN)
+    assert list((run.path / "attributions").iterdir()) == []
+    assert attribute_clip(run, pinned, **MEAN)
+
+
+def test_the_mean_of_other_data_is_its_own_and_not_the_run_s(run, pinned, tiny_data, tmp_path, means):
+    other = Path(shutil.copytree(tiny_data, tmp_path / "other"))
+    for path in sorted((other / "train_curated").iterdir()):
+        samples, rate_hz = soundfile.read(path)
+        soundfile.write(path, samples * 0.1, rate_hz)
+    (theirs,) = attribute_clip(run, pinned, data=other, **MEAN)
+    (own,) = attribute_clip(run, pinned, **MEAN)
+    assert means == [other.resolve(), tiny_data.resolve()]
+    assert theirs.file != own.file
+    assert (theirs.options["mean_of"], "mean_of" in own.options) == (str(means[0]), False)
+    assert not is_plain(theirs, "mean")  # no page asks for it
+    assert is_plain(own, "mean")
+    assert theirs.baseline_output != own.baseline_output
+    assert [one.made for one in attribute_clip(run, pinned, data=other, **MEAN)] == [False]
+    assert len(means) == 2
+
+
+def test_the_mean_of_its_own_data_is_known_wherever_they_lie(run, pinned, tiny_data, tmp_path, means):
+    moved = Path(shutil.copytree(tiny_data, tmp_path / "moved"))
+    info = json.loads((run.path / "run.json").read_text())
+    info["data"]["root"] = str(tmp_path / "gone")
+    (run.path / "run.json").write_text(json.dumps(info))
+    with pytest.raises(RunError, match=r"no longer at .*gone; say where they are with --data"):
+        attribute_clip(Run(run.path), pinned, **MEAN)
+    means.clear()
+    (first,) = attribute_clip(Run(run.path), pinned, data=moved, **MEAN)
+    (again,) = attribute_clip(Run(run.path), pinned, **MEAN)
+    assert means == [moved.resolve()]
+    assert (again.file, again.made) == (first.file, False)
+    assert is_plain(first, "mean")
+
+
+def test_what_a_command_asks_for_stays_though_a_page_made_it(run, pinned, computed):
+    (one,) = attribute_clip(run, pinned, methods=["saliency"])
+    mark_as_passing(run.path, one.file.stem)
+    assert attribute_clip(run, pinned, methods=["saliency"])[0].made is False
+    assert drop_oldest(run.path, most=0) == 0
+    assert [kept.file for kept in all_stored(run.path)] == [one.file]
+    assert len(computed) == 1
 
 
 def test_the_checks_stand_with_each_result(run, pinned):

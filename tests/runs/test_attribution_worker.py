@@ -11,7 +11,7 @@ import time
 
 import numpy as np
 import pytest
-from flatline.runs import attributing
+from flatline.runs import attributing, attribution_clips
 from flatline.runs.attributed_clips import attributed_clip, clips_beside
 from flatline.runs.attribution_limit import drop_oldest, is_passing, mark_as_passing
 from flatline.runs.attribution_store import FOLDER, all_stored, key_of, write_stored
@@ -160,6 +160,35 @@ def test_a_cancel_while_it_is_kept_comes_after(run, worker, monkeypatch):
     assert answers(worker, asked(run))[-1] == {"id": 1, "cancelled": True}
     (one,) = all_stored(run.path)
     assert one.arrays()["attribution"].shape == one.arrays()["mel"].shape
+
+
+def test_a_process_that_ends_before_it_is_kept_leaves_none_that_never_goes(run, worker, monkeypatch):
+    seen = []
+
+    def killed(run_path, key, *_):
+        seen.append(is_passing(run_path, key))
+        raise SystemExit
+
+    monkeypatch.setattr(attributing, "write_stored", killed)
+    with pytest.raises(SystemExit):
+        answers(worker, asked(run))
+    assert seen == [True]
+
+
+def test_a_cancel_while_the_data_set_is_read_is_at_once_and_keeps_nothing(run, worker, tiny_data, monkeypatch):
+    name = next(path.name for path in sorted((tiny_data / "test").iterdir()) if path.name not in kept_clips(run))
+    whole, read = attribution_clips.clip_in_data, []
+
+    def slow(*given):
+        read.append(given)
+        if len(read) == 2:  # the first finds the clip, the second what is shown of it
+            worker.cancel()
+        return whole(*given)
+
+    monkeypatch.setattr(attribution_clips, "clip_in_data", slow)
+    assert answers(worker, asked(run, clip=name))[-1] == {"id": 1, "cancelled": True}
+    assert len(read) == 2
+    assert (all_stored(run.path), clips_beside(run.path)) == ([], [])
 
 
 def kept_at(run, clip, number, passing):
