@@ -135,11 +135,9 @@ class Worker:
         seconds = time.perf_counter() - since
         shown = _clip_beside(asked, clip)  # for long, perhaps: a cancel may cut it
         with self._whole():
+            mark_as_passing(asked.run.path, key)  # first: of a process that ends here nothing stays for good
             if shown is not None:
                 keep_attributed(asked.run.path, *shown)
-            mark_as_passing(
-                asked.run.path, key
-            )  # first: a process that ends between the two leaves none that never goes
             asked.keep(clip, name, found, settings, seconds)
             drop_oldest(asked.run.path)
 
