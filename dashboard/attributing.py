@@ -18,6 +18,8 @@ MOST_KEPT = 100
 IDLE_S = 300.0
 """Seconds without a request after which the process is ended, and its memory (some 600 MB) given back; ours."""
 
+IDLE = "idle"
+
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
 
 
@@ -180,6 +182,9 @@ class Desk:
     def _work(self) -> None:
         """Answer what is asked until closed; nothing that goes wrong with a request ends it."""
         while (asked := self._next()) is not None:
+            if asked == IDLE:
+                self._process.end()  # for seconds, perhaps: pages that ask meanwhile do not wait for it
+                continue
             request, message = asked
             try:
                 self._process.send(message)
@@ -189,8 +194,10 @@ class Desk:
                 self._process.end()
         self._process.end()
 
-    def _next(self) -> tuple[Request | None, dict[str, Any]] | None:
-        """The next request, waiting for one; the process is ended while there is none. None once closed."""
+    def _next(self) -> tuple[Request | None, dict[str, Any]] | Literal["idle"] | None:
+        """The next request, waiting for one; `IDLE` where none came for so long that the process is to end. None once
+        closed.
+        """
         with self._changed:
             self._busy, self._is_heard, self._is_left = None, False, False
             while not self._closed:
@@ -203,7 +210,7 @@ class Desk:
                     (run, iteration), self._warm = self._warm, None
                     return None, {"id": self._asked, "run": str(run), "iteration": iteration}
                 if not self._changed.wait(timeout=self.idle_s if self._process.is_there else None):
-                    self._process.end()
+                    return IDLE
         return None
 
     def _listen(self, request: Request | None, number: int) -> None:

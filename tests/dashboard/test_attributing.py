@@ -3,6 +3,8 @@
 import os
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 
 import pytest
 from flatline.dashboard import attributing_process
@@ -216,6 +218,34 @@ def test_an_idle_process_is_ended(process, tmp_path):
         desk.ask(asked)
         until(lambda: state(desk, asked) == "done")
     finally:
+        desk.close()
+
+
+def test_nobody_waits_while_an_idle_process_ends_and_the_next_is_answered(process, tmp_path, monkeypatch):
+    desk, ending, may_end, whole = Desk(idle_s=0.05, process=process), Event(), Event(), process.end
+
+    def slow():
+        if process.is_there:
+            ending.set()
+            may_end.wait(30)
+        whole()
+
+    monkeypatch.setattr(process, "end", slow)
+    try:
+        desk.warm(tmp_path, 6)
+        assert ending.wait(60)
+        asked, other = request(tmp_path, "a.wav"), request(tmp_path, "b.wav")
+        with ThreadPoolExecutor(1) as pool:
+            try:
+                assert pool.submit(lambda: desk.ask(asked)).result(5).is_open
+                assert pool.submit(lambda: desk.job(asked)).result(5).state == "waiting"
+                assert pool.submit(lambda: (desk.ask(other), desk.cancel(other))).result(5)
+            finally:
+                may_end.set()
+        until(lambda: state(desk, asked) == "done")
+        assert state(desk, other) == "cancelled"
+    finally:
+        may_end.set()
         desk.close()
 
 
