@@ -8,8 +8,10 @@ from flask import Flask
 from flatline.dashboard.attributing import Job
 from flatline.dashboard.audio import register, used_address
 from flatline.dashboard.pages import attribution_content as content
-from flatline.dashboard.pages.attribution import CANCEL, COMPUTE, EVERY, told, watched
+from flatline.dashboard.pages import attribution_watch
+from flatline.dashboard.pages.attribution import told
 from flatline.dashboard.pages.attribution_choice import hindrance, sides_of
+from flatline.dashboard.pages.attribution_watch import CANCEL, COMPUTE, EVERY, Watch, watched
 from flatline.diagnostics.attribution.names import METHODS
 from flatline.diagnostics.errors import RunError
 from flatline.runs.localisation_store import Localised, Score, write_localisation
@@ -205,6 +207,34 @@ def test_once_it_is_done_the_page_looks_for_news(logs, run):
     assert "run at 199: done in 0.5 s." in said(page["state"])
     assert "it has gates." in said(page["state"])
     assert "pulse" not in watched(logs, desk, "run", {}, None, was_open=False, pulse=4)["frame"]
+
+
+def test_while_something_is_computed_a_look_reads_nothing_of_the_run(logs, run, attributed, monkeypatch):
+    desk, watch, looked, whole = NoDesk(), Watch(most=2), [], attribution_watch.sides_of
+
+    def counted(*given):
+        looked.append(given)
+        return whole(*given)
+
+    def look(action=None, name="run", was_open=True):
+        return watched(logs, desk, name, {}, action, was_open=was_open, pulse=3, watch=watch)
+
+    monkeypatch.setattr(attribution_watch, "sides_of", counted)
+    first = look(COMPUTE, was_open=False)
+    assert len(looked) == 1
+    assert [repr(look()["state"]) for _ in range(3)] == [repr(first["state"])] * 3
+    assert len(looked) == 1
+    attributed.keep(run.path, attributed.heard())
+    (request,) = desk.asked
+    desk.jobs[request] = Job(request, "done", seconds=0.5)
+    page = look()
+    assert (page["compute"], page["every"], page["still"]) == (True, False, True)
+    assert len(looked) == 2
+    look("compute-cancel")
+    assert len(looked) == 3
+    for name in ("other", "run", "other"):
+        look(COMPUTE, name)
+    assert len(watch._asked) == 2
 
 
 def test_a_failure_is_said_and_a_queue_tells_the_place(logs, run):
