@@ -157,33 +157,34 @@ def _address(run: Run, one: Stored) -> str:
 
 
 def _score(one: Score) -> list[str]:
-    numbers = [_number(value) for value in (one.pointing_game, one.chance, one.frame_f1, one.event_f1, one.psds)]
+    numbers = [_share(value) for value in (one.pointing_game, one.chance, one.frame_f1, one.event_f1, one.psds)]
     return [one.by, *numbers, f"{one.pairs:,}", UNKNOWN if one.informative is None else f"{one.informative:,}"]
 
 
 def _by_class(found: Localised) -> list[Any]:
-    """The pointing game by class, classes down and ways across."""
+    """The pointing game by class, classes down and ways across, beside chance and of how many pairs."""
     if not found.classes:
         return []
-    rows = [
-        [
-            name,
-            *(
-                _number(one.pointing_game) if (one := found.score(way, name)) is not None else UNKNOWN
-                for way in found.ways
-            ),
-        ]
-        for name in found.classes
-    ]
-    table = _table(("Pointing game by class", *found.ways), rows, id=None)
+    rows = [_class_row(found, name) for name in found.classes]
+    table = _table(("Pointing game by class", *found.ways, "by chance", "Pairs"), rows, id=None)
     return [html.Details([html.Summary("by class"), table])]
 
 
+def _class_row(found: Localised, name: str) -> list[str]:
+    """Chance and pairs are those of the first way that has the class: all are scored on the same pairs."""
+    scores = [found.score(way, name) for way in found.ways]
+    first = next((one for one in scores if one is not None), None)
+    games = [UNKNOWN if one is None else _share(one.pointing_game) for one in scores]
+    return [name, *games, *([UNKNOWN, UNKNOWN] if first is None else [_share(first.chance), f"{first.pairs:,}"])]
+
+
 def _of(found: Localised) -> str:
-    return (
+    of = (
         f"{found.clips:,} of {found.clips_there:,} clips with true events, of {found.data}, weights of iteration "
         f"{found.iteration:,}."
     )
+    shares = [f"{way} {' and '.join(f'{one:.3g}' for one in halves)}" for way, halves in found.thresholds.items()]
+    return f"{of} A frame counts from this share of its clip's peak: {', '.join(shares)}." if shares else of
 
 
 def _table(
@@ -250,6 +251,11 @@ def _float(one: Stored, name: str) -> float:
 
 def _number(value: float) -> str:
     return UNKNOWN if math.isnan(value) else f"{value:.3g}"
+
+
+def _share(value: float) -> str:
+    """Of 1, to as many places in each row."""
+    return UNKNOWN if math.isnan(value) else f"{value:.3f}"
 
 
 def _sentence(text: str) -> str:

@@ -136,12 +136,24 @@ def test_scores_against_true_onsets_are_shown_with_what_they_are_of(logs, run):
         Score("localisation", "class 0", 0.9, 0.2, 0.5, float("nan"), pairs=4),
     )
     found = Localised(
-        str(run.path), 199, "000000199", "/data", "/data/events.csv", 40, 41, 0.06, rows, notes=("psds is missing",)
+        str(run.path),
+        199,
+        "000000199",
+        "/data",
+        "/data/events.csv",
+        40,
+        41,
+        0.06,
+        rows,
+        thresholds={"localisation": [0.05, 0.075]},
+        notes=("psds is missing",),
     )
     write_localisation(run.path, found)
-    words = said(told(logs, "run", {})["tables"])
-    for expected in ("0.93", "0.19", "40 of 41 clips with true events", "psds is missing", "class 0"):
+    words = " ".join(said(told(logs, "run", {})["tables"]).split())
+    for expected in ("0.930 0.190 0.500 0.400", "40 of 41 clips with true events", "psds is missing"):
         assert expected in words
+    assert "class 0 0.900 0.200 4" in words
+    assert "from this share of its clip's peak: localisation 0.05 and 0.075." in words
     assert "flatline localise" not in words
 
 
