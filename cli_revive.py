@@ -2,10 +2,11 @@
 
 import argparse
 import math
+import signal
 from pathlib import Path
 from typing import Any
 
-from .cli import DONE, add_logs, command
+from .cli import DONE, FAILED, add_logs, command
 
 
 def add_revive(commands: Any) -> None:
@@ -35,6 +36,7 @@ def _revive(arguments: argparse.Namespace) -> int:
     from .runs.revive.printing import print_revived
     from .runs.revive.reviving import Budget
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # arms are closed in order, as by Ctrl-C
     revived = revive_run(
         arguments.name,
         arguments.logs,
@@ -48,7 +50,8 @@ def _revive(arguments: argparse.Namespace) -> int:
         save=arguments.save,
     )
     print_revived(revived, as_json=arguments.json)
-    return DONE
+    tried = revived.arms[1:]
+    return FAILED if tried and all(arm["verdict"] is None for arm in tried) else DONE
 
 
 def _names(text: str) -> list[str]:
@@ -67,7 +70,10 @@ def _positive(text: str) -> int:
 
 def _budget(text: str) -> dict[str, float]:
     number, is_iterations = (text[:-2], True) if text.endswith("it") else (text.removesuffix("min"), False)
-    value = float(number)
+    try:
+        value = float(number)
+    except ValueError:
+        value = math.nan
     if not math.isfinite(value) or not value >= (1 if is_iterations else 1e-9):
         raise argparse.ArgumentTypeError(f"{text} is no budget; give minutes above 0, or iterations as in 5000it")
     return {"iterations": int(value)} if is_iterations else {"minutes": value}

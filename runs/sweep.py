@@ -219,7 +219,7 @@ def _planned(
 
 
 def _range_test(sweep: Sweep, folder: Path, variant: str, overrides: dict[str, Any]) -> Planned:
-    seed, name = sweep.seeds[0], f"{variant}-lr-range"
+    seed, name = sweep.seeds[0], f"{variant}-lr-range".replace("/", "_").replace(" ", "")
     recipe = _recipe(sweep, folder, variant, {}, name, {**overrides, "seed": seed, "iterations": None})
     return Planned(name, variant, {}, seed, recipe, is_range_test=True)
 

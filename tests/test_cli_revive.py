@@ -71,7 +71,7 @@ def test_the_prescription_is_told_and_saved_as_a_recipe(run, capsys, tmp_path):
     assert "mean of 2 seeds" in told
     assert "Against it: " in told
     recipe = load_recipe(saved)
-    assert (recipe.loss, recipe.iterations, recipe.name) == ("bce", 9, "story-double-sigmoid-revived")
+    assert (recipe.loss, recipe.iterations, recipe.name) == ("bce", 9, "mine-revived")
 
 
 @pytest.mark.parametrize(

@@ -92,9 +92,14 @@ class Arm:
             "seconds": round(self.seconds, 1),
         }
 
-    def stands(self, iteration: int | None = None) -> "Arm":
-        """With where its run stands now, or stood at that iteration."""
-        found = standing_of(ReadOnce(self.path), iteration)  # type: ignore[arg-type]
+    def stands(self, iteration: int | None = None, *, whole: bool = False) -> "Arm":
+        """With where its run stands now, or stood at that iteration.
+
+        whole : judged by all that was recorded, later iterations too
+        """
+        run = ReadOnce(self.path)  # type: ignore[arg-type]
+        found = standing_of(run, iteration)
+        found = replace(found, diagnosis=diagnose(run)) if whole else found
         return replace(self, standing=found, history={**self.history, found.iterations: found.lwlrap})
 
 

@@ -23,8 +23,8 @@ LEFT = (
     "pyramid",
     "checkpoints",
     "summary.json",
-    "revive.json",
-    "prescription.yaml",
+    "revive*.json",
+    "prescription*.yaml",
     ".*",
 )
 """What a fork does not take over: of the run's end, or made again."""

@@ -33,7 +33,7 @@ def as_diff(before: Recipe, after: Recipe) -> str:
 
 def as_yaml(recipe: Recipe, run: str, given: str) -> str:
     """The recipe as a file that `flatline train` takes."""
-    named = replace(recipe, name=f"{recipe.name}-revived", description=f"{run} with {given}, as flatline revive found")
+    named = replace(recipe, name=f"{run}-revived", description=f"{run} with {given}, as flatline revive found")
     return yaml.safe_dump(named.to_dict(), sort_keys=False, allow_unicode=True)
 
 
@@ -73,6 +73,8 @@ def _of_health(best: Arm) -> list[str]:
     standing = best.standing
     assert standing is not None
     found = []
+    if standing.diagnosis.verdict == "undetermined":
+        found.append(f"After {standing.iterations} iterations it is too early for a verdict: give more --iterations.")
     if standing.diagnosis.verdict in ("collapsed", "at-risk"):
         found.append(f"The diagnosis is still {standing.diagnosis.verdict}: {standing.diagnosis.cause}.")
     if standing.learnt and standing.rnn_share < 1 / 3:

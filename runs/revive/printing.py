@@ -17,7 +17,7 @@ from .revived import Revived
 GIVEN_UP = {"gradient\nratio": 30, "seconds": 30, "iterations": 30, "constant": 24, "chance": 24}
 """Columns of the table that a narrow terminal does not show (see `fitted`)."""
 
-NOTHING_TRIED = "Nothing was tried: no finding names a remedy. --arms a,b,c tries what you name."
+NOTHING_TRIED = "Nothing was tried: no remedy is named, or none can be (--arms a,b,c tries what you name)."
 NOTHING_HELPED = "Nothing that was tried made it better."
 
 
@@ -31,6 +31,11 @@ def print_revived(revived: Revived, *, as_json: bool) -> None:
     console.print(revival_table(revived.arms, console.width))
     for number_, stage in enumerate(revived.stages, 1):
         console.print(Text(f"{number_}. on {stage['on']} ({stage['cause'] or 'no cause named'}): {stage['why']}"))
+        for name, why in () if stage["arms"] else stage["skipped"].items():
+            console.print(Text(f"   {name}: {why}"), soft_wrap=True)
+    for arm in revived.arms:
+        if arm["verdict"] is None:
+            console.print(Text(f"{arm['intervention']} {arm['note']}", "red"), soft_wrap=True)
     _prescribe(console, revived)
 
 

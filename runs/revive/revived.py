@@ -1,5 +1,6 @@
 """What a course of treatment came to, as a run keeps it (`revive.json`); reading needs no torch."""
 
+import itertools
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -62,6 +63,7 @@ def keep(run: Path, revived: Revived, recipe: str | None) -> None:
     Raises RunError where the folder cannot be written.
     """
     try:
+        _set_aside(run)
         if recipe is not None:
             write_file(run / RECIPE, recipe.encode())
         write_json(run / FILE, vars(revived))
@@ -69,10 +71,23 @@ def keep(run: Path, revived: Revived, recipe: str | None) -> None:
         raise RunError(f"{run} cannot be written ({error.strerror or error}); see to the disk") from error
 
 
+def _set_aside(run: Path) -> None:
+    """Move what an earlier call found to `revive.1.json`, `revive.2.json` ...: an answer is never overwritten."""
+    if not (run / FILE).exists():
+        return
+    number = next(n for n in itertools.count(1) if not (run / f"revive.{n}.json").exists())
+    (run / FILE).rename(run / f"revive.{number}.json")
+    if (run / RECIPE).exists():
+        (run / RECIPE).rename(run / f"prescription.{number}.yaml")
+
+
 def stored_revival(run: Path) -> Revived | None:
     """What was kept of the last `flatline revive` of a run; None where there is none, or it cannot be read."""
     try:
         given = json.loads((run / FILE).read_bytes())
-        return Revived(**{name: given[name] for name in Revived.__dataclass_fields__ if name in given})
+        given = {name: given[name] for name in Revived.__dataclass_fields__ if name in given}
+        if given.get("recipe") is not None:  # the folder may have been moved or copied since
+            given["recipe"] = str(run / RECIPE)
+        return Revived(**given)
     except (OSError, ValueError, TypeError, AttributeError):
         return None

@@ -2,11 +2,13 @@
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ...data import load_dataset
 from ...diagnostics.diagnosis import Diagnosis
 from ...diagnostics.errors import RunError
 from ..addresses import LOGS
@@ -92,7 +94,7 @@ def revive(
     else:
         begin = last_healthy(patient, _onset(diagnose(patient)))
         trials = RecipeTrials(patient, _root(patient, data), iterations=iterations, begin=begin, jobs=jobs, told=told)
-    try:
+    with closing(trials), _alone(patient):
         course = treat(
             trials,
             allowed=allowed,
@@ -104,9 +106,27 @@ def revive(
         )
         stopped = bound.spent(since, trials) or ""
         again = [] if stopped else _seeds(trials, course, seeds, speak)
+        return _kept(patient, trials, course, again, stopped, time.monotonic() - since)
+
+
+@contextmanager
+def _alone(run: Run) -> Iterator[None]:
+    """While no other process tries anything on the run.
+
+    Raises RunError where one does, naming it.
+    """
+    folder = run.path / ".revive"
+    try:
+        folder.mkdir(exist_ok=True)
+        lock = FolderLock(folder)
+    except OSError as error:
+        raise RunError(f"{run.path} cannot be written ({error.strerror or error}); see to the disk") from error
+    except RunError as error:
+        raise RunError(f"run {run.name} is being revived already ({error})") from None
+    try:
+        yield
     finally:
-        trials.close()
-    return _kept(patient, trials, course, again, stopped, time.monotonic() - since)
+        lock.close()
 
 
 def _named(names: Sequence[str], own: Sequence[Intervention]) -> list[Intervention]:
@@ -136,6 +156,7 @@ def _root(run: Run, data: Path | None) -> Path:
     root = data if data is not None else Path(str(recorded))
     if not root.is_dir():
         raise RunError(f"the data of run {run.name} are no longer at {root}; say where they are with --data")
+    load_dataset(root, on_problem="collect")  # known now rather than by every arm
     return root
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from math import ceil
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -69,7 +70,7 @@ class RecipeTrials:
 
     run : the patient
     data : root
-    iterations : to which every arm goes; None is as far as the run was planned
+    iterations : to which every arm goes, up to the next evaluation; None is as far as the run was planned
     begin : iteration of its checkpoint from which arms go on, as far as their networks allow
     jobs : arms at a time; None is one a core
     Raises RunError where arms would have nothing to train.
@@ -87,7 +88,9 @@ class RecipeTrials:
     ) -> None:
         own = recipe_from_dict(run.recipe, f"run {run.name}")
         self.run, self.data, self.begin, self.seen_from = run, data, begin, begin
-        self.iterations = own.iterations if iterations is None else iterations
+        wanted = own.iterations if iterations is None else iterations
+        # At an evaluation, so that arms and control can be compared there.
+        self.iterations = min(ceil(wanted / own.evaluate_every) * own.evaluate_every, max(wanted, own.iterations))
         if begin >= self.iterations:
             raise RunError(f"arms would begin at {begin} and end at {self.iterations} (revive); give more --iterations")
         self.every, self.spent = own.evaluate_every, 0
@@ -103,7 +106,7 @@ class RecipeTrials:
         """The run itself where it was trained that far; else an arm of its own, with nothing changed."""
         evaluated = self.run.evaluations.index
         if len(evaluated) and evaluated[-1] >= self.iterations:
-            return Arm((), self.run.path, seconds=seconds_of(self.run)).stands(self.iterations)
+            return Arm((), self.run.path, seconds=seconds_of(self.run)).stands(self.iterations, whole=True)
         (arm,) = self.train([Arm(())], self.iterations)
         if arm.standing is None:
             raise RunError(f"the control arm of {self.run.name} {arm.note}")
@@ -194,6 +197,8 @@ class RecipeTrials:
         path = self.run.path.parent / MARK.join(parts)
         if _trained_by(path, self._named(arm, seed), self.begin if seed is None else 0):
             return replace(arm, path=path, seconds=seconds_of(ReadOnce(path)))
+        if path.is_dir() and not any(path.iterdir()):  # claimed by a call that was ended before it trained anything
+            return replace(arm, path=path)
         return replace(arm, path=claim(path.parent, path.name, numbered=True))
 
     def _patient(self, arm: Arm) -> Patient:

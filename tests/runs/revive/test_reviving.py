@@ -10,9 +10,12 @@ import time
 import numpy as np
 import pytest
 import torch
+from flatline.data import DataError
 from flatline.diagnostics.errors import RunError, UnknownNameError
 from flatline.runs.checkpoints import checkpoints_of
+from flatline.runs.diagnosing import diagnose
 from flatline.runs.interventions import named
+from flatline.runs.locking import FolderLock
 from flatline.runs.network import make_model
 from flatline.runs.recipe import load_recipe
 from flatline.runs.revive.forking import fork, last_healthy
@@ -340,3 +343,50 @@ def test_where_an_arm_stood_does_not_depend_on_what_it_did_later(trials, patient
     again = late.stands(4)
     assert again.standing.iterations == 4
     assert (again.standing.lwlrap, again.standing.diagnosis) == (early.standing.lwlrap, early.standing.diagnosis)
+
+
+def test_an_earlier_answer_is_moved_aside(patient, here):
+    first = revive(patient, arms=["fix-objective"], seeds=1, depth=1)
+    revive(patient, arms=["clip-gradients"], seeds=1, depth=1)
+    assert json.loads((patient / "revive.1.json").read_text())["best"] == first.best == "fix-objective"
+    assert load_recipe(patient / "prescription.1.yaml").loss == "bce"
+    assert stored_revival(patient).best == "unchanged"
+    assert not (patient / "prescription.yaml").exists()
+
+
+def test_two_at_once_on_one_run_are_refused(patient, here):
+    (patient / ".revive").mkdir()
+    lock = FolderLock(patient / ".revive")
+    with pytest.raises(RunError, match=r"run patient is being revived already .*process"):
+        revive(patient, arms=["fix-objective"])
+    lock.close()
+    assert [path.name for path in patient.parent.iterdir()] == ["patient"]
+
+
+def test_iterations_between_evaluations_go_up_to_the_next_one(trials):
+    assert [trials(iterations=n).iterations for n in (1, 3, 4, 13, 14, 17)] == [2, 4, 4, 14, 14, 17]
+
+
+def test_the_patient_is_judged_by_all_that_it_recorded(trials, patient):
+    whole = diagnose(Run(patient))
+    assert trials(iterations=2).control().standing.diagnosis == whole
+
+
+def test_data_that_are_none_are_refused_before_anything_is_trained(patient, tmp_path, here):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError):
+        revive(patient, data=tmp_path / "empty", arms=["fix-objective"])
+    assert [path.name for path in patient.parent.iterdir()] == ["patient"]
+
+
+def test_the_recipe_of_a_run_that_was_moved_is_where_the_run_is_now(patient, here):
+    revive(patient, arms=["fix-objective"], seeds=1, depth=1)
+    moved = patient.rename(patient.with_name("moved"))
+    assert stored_revival(moved).recipe == str(moved / "prescription.yaml")
+
+
+def test_a_folder_that_an_ended_call_left_empty_is_taken(trials, patient):
+    (patient.parent / "patient~fix-objective").mkdir()
+    one = trials()
+    (arm,) = one.train([one.prescribe(one.control(), "fix-objective")], 4)
+    assert arm.path.name == "patient~fix-objective"
