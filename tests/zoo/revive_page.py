@@ -15,7 +15,7 @@ trial is the zoo's own loop with the fault **still in it** (`tests/zoo/trial.py`
 or to take out the step of the loop in which it sits. What can be tried are Flatline's own interventions, through
 `context.model`, `context.optimizer` and `context.criterion`, and steps that the loop's owner can take out, defined once
 for the whole zoo and listed below. Each is tried only where the diagnosis has a finding that it treats, or a finding's
-advice names it. Written by `make zoo-revive`.
+advice names it. Written by `make zoo-revive ZOO_ARGS="--half report"`.
 
 A step that is taken out leaves the healthy training to the bit (`tests/zoo/test_zoo.py`); what is measured is whether
 the trials find it, or an intervention that does as well, among the others.
@@ -31,7 +31,7 @@ BLIND = """## Blind
 
 Above, what is tried comes from the diagnosis: a trial names another cause by a lesser finding's remedy alone, or fails.
 Here every intervention was tried ({n} of them), whatever the diagnosis says, on {runs} runs drawn at random: which of
-them cures is found by trial alone. `make zoo-revive ZOO_ARGS="--blind --first {runs}"`.
+them cures is found by trial alone. `make zoo-revive ZOO_ARGS="--half report --blind --first {runs}"`.
 """
 
 
