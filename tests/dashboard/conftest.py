@@ -139,7 +139,9 @@ def pytest_sessionfinish(session):
     result = yield
     terminal = session.config.pluginmanager.get_plugin("terminalreporter")
     skipped = [] if terminal is None else terminal.stats.get("skipped", [])
-    count = sum("browser" in getattr(report, "keywords", ()) and NO_BROWSER in str(report.longrepr) for report in skipped)
+    # A module that was skipped whole has a report without keywords.
+    marked = [report for report in skipped if "browser" in getattr(report, "keywords", ())]
+    count = sum(NO_BROWSER in str(report.longrepr) for report in marked)
     if count:
         terminal.write_line(f"{count} browser tests skipped: no Chromium or Playwright here", yellow=True)
     return result
